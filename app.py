@@ -1,0 +1,40 @@
+"""Signalbox: multi-task GRPO. `python app.py` serves the app; `python app.py --help` lists the other commands."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from core.commands import add_commands
+from core.errors import UserError
+
+
+def main() -> int:
+    """Run a command; an error meant for the user is printed as words, anything else keeps its traceback."""
+    arguments = _parser().parse_args()
+    try:
+        return int(arguments.run(arguments))
+    except UserError as error:
+        for problem in error.problems:
+            print(f"{problem.severity}: {problem}", file=sys.stderr)
+        return 1
+
+
+def serve(arguments: Namespace) -> int:
+    """Serve the app until Ctrl-C."""
+    from ui.app import serve
+
+    return serve(arguments.host, arguments.port)
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="app.py", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="address to serve on (default: this machine only)")
+    parser.add_argument("--port", type=int, default=7860, help="port to serve on (default: 7860)")
+    parser.set_defaults(run=serve)
+    add_commands(parser.add_subparsers(title="commands", metavar="COMMAND"))
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""From scores to advantages: the training signal, as one pure function that preview and trainer share.
+
+TRL's formulas (GRPO, arXiv 2402.03300; batch scaling, arXiv 2508.08221; no scaling, Dr. GRPO, arXiv 2503.20783;
+normalize_then_sum, GDPO, arXiv 2601.05242), in float64. What is added: a completion that could not be scored, or to
+which no reward applies, is left out of its group's mean and spread, and its advantage is 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.scoring import Scores
+from core.spec import Normalisation
+
+EPSILON = 1e-4  # TRL's, added to every standard deviation
+FLAT = 1e-8  # below this, a group's rewards are all the same (numpy's and TRL's absolute tolerance)
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def advantages(scores: Scores, groups: Ints, normalisation: Normalisation) -> Floats:
+    """The advantage of each of n completions.
+
+    Args:
+        scores: scores of n completions.
+        groups: the group of each completion (n), any integers.
+        normalisation: which of TRL's formulas.
+
+    Returns:
+        n finite numbers; 0 where there is no total, and for a group whose rewards are all the same.
+    """
+    if normalisation.multi_objective_aggregation == "normalize_then_sum":
+        found = _normalize_then_sum(scores, groups)
+    else:
+        found = _sum_then_normalize(scores.totals, groups, normalisation.scale_rewards)
+    return np.nan_to_num(found, nan=0.0)
+
+
+def group_spread(totals: Floats, groups: Ints) -> Floats:
+    """Standard deviation of the totals inside each completion's group (n); 0 for fewer than two numbers.
+
+    >>> group_spread(np.array([0.0, 1.0, 5.0]), np.array([7, 7, 8])).round(3).tolist()
+    [0.707, 0.707, 0.0]
+    """
+    return _moments(totals, groups)[1]
+
+
+def _sum_then_normalize(totals: Floats, groups: Ints, scale: str) -> Floats:
+    mean, spread = _moments(totals, groups)
+    centred = totals - mean
+    if scale == "none":
+        return centred
+    return centred / ((spread if scale == "group" else _spread(totals)) + EPSILON)
+
+
+def _normalize_then_sum(scores: Scores, groups: Ints) -> Floats:
+    total = np.zeros(len(groups))
+    for k in range(len(scores.keys)):
+        column = np.where(scores.failed, np.nan, scores.values[:, k])
+        mean, spread = _moments(column, groups)
+        total += np.nan_to_num(scores.weights[:, k]) * np.nan_to_num((column - mean) / (spread + EPSILON))
+    total[np.isnan(scores.totals)] = np.nan
+    known = total[~np.isnan(total)]
+    return (total - known.mean()) / (_spread(total) + EPSILON) if known.size else total
+
+
+def _moments(values: Floats, groups: Ints) -> tuple[Floats, Floats]:
+    """Mean and spread of each value's group, leaving out NaN; the mean of nothing is NaN."""
+    _, index = np.unique(groups, return_inverse=True)
+    known = ~np.isnan(values)
+    count = np.bincount(index, weights=known)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.bincount(index, weights=np.nan_to_num(values)) / count
+        squares = np.where(known, (values - mean[index]) ** 2, 0.0)
+        variance = np.bincount(index, weights=squares) / (count - 1)
+    spread = np.sqrt(np.where(count > 1, variance, 0.0))
+    return mean[index], spread[index]
+
+
+def _spread(values: Floats) -> float:
+    """Sample standard deviation of what is known; 0 for fewer than two numbers."""
+    known = values[~np.isnan(values)]
+    return float(known.std(ddof=1)) if known.size > 1 else 0.0

@@ -1,0 +1,145 @@
+"""Everything that can be known to be wrong before a run starts: spec, rewards, data, and how they fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from core.data import Data, load_data, task_counts
+from core.errors import Problem, UserError, did_you_mean
+from core.options import check_options, grpo_settings
+from core.prompts import PLACEHOLDER
+from core.routing import TaskColumns, check_coverage, check_routes
+from core.spec import RunSpec
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+BATCH_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a check found.
+
+    Attributes:
+        problems: errors and warnings, in reading order of the spec.
+        data: the rows, where they could be read.
+    """
+
+    problems: tuple[Problem, ...]
+    data: Data | None
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """The problems that block a run."""
+        return tuple(problem for problem in self.problems if problem.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """The problems that do not."""
+        return tuple(problem for problem in self.problems if problem.severity == "warning")
+
+
+def check(spec: RunSpec) -> Report:
+    """Validate a run spec against its rewards, its options and its data."""
+    problems = check_routes(spec.rewards)
+    for part, given in (("grpo", spec.grpo), ("lora", spec.lora)):
+        problems += check_options(part, given)
+    if not any(problem.where.startswith("grpo") for problem in problems):
+        problems += _check_batch(spec)
+    try:
+        data = load_data(spec.data)
+    except UserError as error:
+        return Report((*problems, *error.problems), None)
+    problems += check_coverage(spec.rewards, task_columns(data.train), named=spec.tasks)
+    problems += _check_held_out(spec, data)
+    problems += _check_shares(spec, task_counts(data.train))
+    problems += _check_templates(spec, data.train.column_names)
+    return Report(tuple(problems), data)
+
+
+def task_columns(dataset: Dataset) -> dict[str, TaskColumns]:
+    """For each task: how many rows, and in how many of them each column is empty."""
+    rows: dict[str, int] = {}
+    empty: dict[str, dict[str, int]] = {}
+    names = [name for name in dataset.column_names if name != "task"]
+    for table in dataset.with_format("arrow").iter(batch_size=BATCH_ROWS):
+        for task in pc.unique(table["task"]).to_pylist():
+            part = table.filter(pc.equal(table["task"], task))
+            rows[task] = rows.get(task, 0) + len(part)
+            counts = empty.setdefault(task, dict.fromkeys(names, 0))
+            for name in names:
+                counts[name] += _nulls(part[name])
+    return {task: TaskColumns(rows[task], empty[task]) for task in rows}
+
+
+def _nulls(column: pa.ChunkedArray) -> int:
+    return int(column.null_count)
+
+
+def _check_batch(spec: RunSpec) -> list[Problem]:
+    settings = grpo_settings(spec.grpo)
+    group = settings["num_generations"]
+    batch = settings.get("generation_batch_size") or settings["per_device_train_batch_size"] * (
+        settings.get("steps_per_generation") or settings.get("gradient_accumulation_steps", 1)
+    )
+    if group < 2:
+        return [Problem("grpo.num_generations", f"a group of {group} has no spread.", "Use at least 2; 8 is usual.")]
+    if batch % group:
+        what = f"a generation batch of {batch} completions is not made of whole groups of {group}."
+        mend = "Make per_device_train_batch_size a multiple of num_generations."
+        return [Problem("grpo.num_generations", what, mend)]
+    held_out = settings["per_device_eval_batch_size"]
+    if held_out % (settings["num_generations_eval"] or group):
+        mend = "Make it a multiple of num_generations_eval."
+        return [Problem("grpo.per_device_eval_batch_size", f"{held_out} is not made of whole groups.", mend)]
+    return []
+
+
+def _check_held_out(spec: RunSpec, data: Data) -> list[Problem]:
+    if not len(data.held_out):
+        mend = "Set data.held_out.rows_per_task, or data.held_out.path."
+        return [Problem("data.held_out", "no rows are held out: overfitting stays unseen.", mend, "warning")]
+    trained, held = task_counts(data.train), task_counts(data.held_out)
+    problems = [
+        Problem("data.held_out", f"task {task!r} has no held-out rows.", "Add some.", "warning")
+        for task in trained
+        if task not in held
+    ]
+    unknown = [task for task in held if task not in trained]
+    return problems + [
+        Problem("data.held_out", f"task {task!r} has no rows to train on.", did_you_mean(task, trained))
+        for task in unknown
+    ]
+
+
+def _check_shares(spec: RunSpec, counts: Mapping[str, int]) -> list[Problem]:
+    fixed = {name: task.share for name, task in spec.tasks.items() if task.share is not None and name in counts}
+    whole = sum(fixed.values())
+    rest = [name for name in counts if name not in fixed]
+    if whole > 1 + 1e-9:
+        return [Problem("tasks", f"the shares add up to {whole:.3g}, more than 1.", "Lower them.")]
+    if rest and whole > 1 - 1e-9:
+        return [Problem("tasks", f"the shares leave nothing for {', '.join(rest)}.", "Lower them.")]
+    if fixed and not rest and whole < 1 - 1e-9:
+        return [Problem("tasks", f"the shares add up to {whole:.3g}; they are scaled to 1.", "", "warning")]
+    return []
+
+
+def _check_templates(spec: RunSpec, columns: list[str]) -> list[Problem]:
+    problems: list[Problem] = []
+    for name, task in spec.tasks.items():
+        place = f"tasks.{name}.prompt_template"
+        words = PLACEHOLDER.findall(task.prompt_template) if task.prompt_template else []
+        if task.prompt_template is not None and not any(word in columns for word in words):
+            problems.append(Problem(place, "it uses no column, so every row reads the same.", "Put {prompt} into it."))
+        for word in words:
+            if word not in columns:
+                what = f"{{{word}}} is no column and stays as it is."
+                problems.append(Problem(place, what, did_you_mean(word, columns), "warning"))
+    return problems

@@ -1,0 +1,234 @@
+"""The command line: check, train, resume, stop, runs, score, rewards. Prints; the work is done elsewhere."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core import progress
+from core.errors import Problem, UserError
+from core.runs import RunFolder, all_runs, create_run, kill, launch, state, stop
+from core.spec import Plan, read_plan, read_spec
+from rewards import registry
+from rewards.declaration import Reward
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+    from core.scored_file import Tally, Tokenize
+
+POLL_S = 0.5
+
+
+def add_commands(commands: _SubParsersAction[ArgumentParser]) -> None:
+    """Put every command on an argument parser; each sets `run`, a function of the parsed arguments."""
+    one = commands.add_parser("check", help="validate a run spec; exit status 1 on an error")
+    one.add_argument("spec", type=Path, metavar="RUN.yaml")
+    one.set_defaults(run=check)
+    one = commands.add_parser("train", help="train in the foreground; Ctrl-C stops at a checkpoint")
+    one.add_argument("spec", type=Path, metavar="RUN.yaml")
+    one.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/<time>-<name>)")
+    one.set_defaults(run=train)
+    one = commands.add_parser("resume", help="go on with a stopped, failed or lost run from its last checkpoint")
+    one.add_argument("folder", type=Path, metavar="RUN_FOLDER")
+    one.set_defaults(run=resume)
+    one = commands.add_parser("stop", help="ask a run to finish its step, write a checkpoint and end")
+    one.add_argument("folder", type=Path, metavar="RUN_FOLDER")
+    one.set_defaults(run=stop_run)
+    one = commands.add_parser("runs", help="list runs and what state each is in")
+    one.set_defaults(run=list_runs)
+    one = commands.add_parser("score", help="score rows that carry completions")
+    one.add_argument("file", type=Path, metavar="FILE.jsonl")
+    one.add_argument("--plan", type=Path, required=True, metavar="RUN.yaml", help="a run spec, or its rewards part")
+    one.add_argument("--out", type=Path, metavar="SCORED.jsonl", help="where to write (default: standard output)")
+    one.set_defaults(run=score)
+    one = commands.add_parser("rewards", help="list reward functions, or show one with its parameters and examples")
+    one.add_argument("name", nargs="?")
+    one.set_defaults(run=list_rewards)
+
+
+def check(arguments: Namespace) -> int:
+    """Validate only: errors and warnings, exit status 1 on an error."""
+    from core.check import check as check_spec
+    from core.data import task_counts
+
+    spec = read_spec(arguments.spec)
+    report = check_spec(spec)
+    _print_problems(report.problems)
+    if report.data is not None:
+        held_out = task_counts(report.data.held_out)
+        for task, rows in task_counts(report.data.train).items():
+            names = ", ".join(route.key for route in spec.rewards.get(task, spec.rewards.get("default", ())))
+            print(f"{task}: {rows} rows, {held_out.get(task, 0)} held out, scored by {names or 'nothing'}")
+    print(f"{len(report.errors)} errors, {len(report.warnings)} warnings")
+    return 1 if report.errors else 0
+
+
+def train(arguments: Namespace) -> int:
+    """Check, start a worker, and follow it to its end."""
+    from core.check import check as check_spec
+
+    spec = read_spec(arguments.spec)
+    report = check_spec(spec)
+    _print_problems(report.warnings)
+    if report.errors:
+        raise UserError(report.errors)
+    run = create_run(spec, arguments.out)
+    return _follow(run, launch(run))
+
+
+def resume(arguments: Namespace) -> int:
+    """Go on from the last checkpoint, with the run's own spec."""
+    run = _existing(arguments.folder)
+    if state(run) == "finished":
+        raise UserError(Problem(str(run.path), "this run is finished.", "Start a new one with more steps."))
+    return _follow(run, launch(run))
+
+
+def stop_run(arguments: Namespace) -> int:
+    """Send the request; the worker ends after its step."""
+    run = _existing(arguments.folder)
+    stop(run)
+    print(f"{run.id} stops after this step. Go on later with: python app.py resume {run.path}")
+    return 0
+
+
+def list_runs(arguments: Namespace) -> int:
+    """One line a run, newest first."""
+    found = all_runs()
+    for run in found:
+        print(f"{state(run):<9} step {run.last_step():>5}   {run.path}")
+    if not found:
+        print("No runs yet. Start one: python app.py train examples/four_tasks.yaml")
+    return 0
+
+
+def score(arguments: Namespace) -> int:
+    """Score a file of completions; the summary goes to standard error, so that rows can be piped."""
+    from core.scored_file import score_file
+
+    plan = read_plan(arguments.plan)
+    if arguments.out is not None and arguments.out.resolve() == arguments.file.resolve():
+        raise UserError(Problem(f"--out {arguments.out}", "this is the file being read.", "Name another."))
+    target = arguments.out.open("w", encoding="utf-8") if arguments.out else nullcontext(sys.stdout)
+    with target as out:
+        tally = score_file(arguments.file, plan, out, _tokenizer(plan))
+    _print_tally(tally)
+    return 0
+
+
+def list_rewards(arguments: Namespace) -> int:
+    """The library, or one reward whole."""
+    rewards = registry()
+    if arguments.name is None:
+        width = max(map(len, rewards))
+        for reward in rewards.values():
+            print(f"{reward.name:<{width}}  {reward.help}")
+        return 0
+    if arguments.name not in rewards:
+        from core.errors import did_you_mean
+
+        mend = did_you_mean(arguments.name, rewards)
+        raise UserError(Problem(arguments.name, "there is no such reward.", mend))
+    _print_reward(rewards[arguments.name])
+    return 0
+
+
+def _existing(folder: Path) -> RunFolder:
+    run = RunFolder(folder.absolute())
+    run.spec()
+    return run
+
+
+def _follow(run: RunFolder, process: subprocess.Popen[bytes]) -> int:
+    """Print what the worker records until it ends. Ctrl-C stops it at a checkpoint, a second one kills it."""
+    print(f"Run folder: {run.path}", flush=True)
+    place, seen, asked = 0, [], False
+    while True:
+        try:
+            ended = _wait(process)
+            records, place = run.records(place)
+            seen += records
+            for n in range(len(seen) - len(records), len(seen)):
+                print(progress.step_line(seen[n], progress.seconds_left(seen[: n + 1])), flush=True)
+            if ended:
+                return _report(run)
+        except KeyboardInterrupt:
+            if process.poll() is None:
+                (kill if asked else stop)(run)
+                print("Stopping after this step; Ctrl-C again ends it at once." if not asked else "Killed.", flush=True)
+                asked = True
+
+
+def _wait(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        process.wait(timeout=POLL_S)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _report(run: RunFolder) -> int:
+    """The ending, and the held-out table where there are two evaluations."""
+    reason = state(run)
+    end = run.exit()
+    assert end is not None
+    if rows := progress.comparisons(run.records()[0]):
+        print(f"\nHeld-out reward, before and after\n{progress.comparison_table(rows)}\n")
+    print(f"{reason}: {end.message}")
+    if reason in ("finished", "stopped"):
+        print(f"Adapter: {run.adapter}")
+    if reason != "finished":
+        print(f"Log: {run.log_path}\nGo on with: python app.py resume {run.path}")
+    return 0 if reason in ("finished", "stopped") else 1
+
+
+def _tokenizer(plan: Plan) -> Tokenize | None:
+    """How to count tokens, where a reward of the plan does; loads the plan's tokenizer, which takes seconds."""
+    from core.scored_file import needs_tokens
+
+    if not needs_tokens(plan):
+        return None
+    from core.models import load_tokenizer
+
+    tokenizer = load_tokenizer(plan.model)
+    encode: Callable[..., list[int]] = tokenizer.encode
+    return lambda text: encode(text, add_special_tokens=False)
+
+
+def _print_problems(problems: Iterable[Problem]) -> None:
+    for problem in problems:
+        print(f"{problem.severity}: {problem}", file=sys.stderr)
+
+
+def _print_tally(tally: Tally) -> None:
+    print(f"{tally.rows} rows, {tally.completions} completions, {tally.refused} not scored", file=sys.stderr)
+    for task, record in tally.table():
+        text = f"{task}  {record['reward']}: mean {progress.number(record['mean'])}, {record['count']} scored"
+        print(f"{text}, {record['not_applicable']} not applicable, {record['errors']} errors", file=sys.stderr)
+        for reason, times in record["reasons"].items():
+            print(f"    {times} x {reason}", file=sys.stderr)
+
+
+def _print_reward(reward: Reward) -> None:
+    low, high = ("-" if bound is None else f"{bound:g}" for bound in reward.range)
+    print(f"{reward.name} ({reward.title})\n{reward.help}\nrange {low} .. {high}")
+    print(f"columns: {', '.join(reward.columns) or 'none'}; optional: {', '.join(reward.optional_columns) or 'none'}")
+    for name, field in reward.parameters.model_fields.items():
+        default = "required" if field.is_required() else f"default {field.default!r}"
+        print(f"  {name} ({default}): {field.description or ''}")
+    print("examples:")
+    for example in reward.examples:
+        outcome = (
+            f"error: {example.error}"
+            if example.error
+            else "not applicable"
+            if example.score is None
+            else f"{example.score:g}"
+        )
+        print(f"  {outcome:<8} {example.completion[:60]!r} {dict(example.columns)!r:.80}  {example.note}")

@@ -1,0 +1,19 @@
+"""Tagged rows from files, the Hub or reasoning-gym, checked and kept on disk: `load_data(spec.data)`.
+
+paths       a file, a folder or a list of these -> the files to read
+files       which reader reads which format: jsonfiles, csvfiles, tables (Parquet)
+hub, gym    rows that come from elsewhere
+batches     what all of these give: columns of values with their places, and the problems met
+mapping     which column of a file becomes task, prompt, or what rewards read
+rows        what a task tag and a prompt must be
+columns     the kind of each column, and values as Arrow
+store       the Arrow file in the cache
+heldout     which rows training never sees
+tasks       counts per task
+"""
+
+from core.data.heldout import Data
+from core.data.load import load_data
+from core.data.tasks import task_counts
+
+__all__ = ["Data", "load_data", "task_counts"]

@@ -1,0 +1,56 @@
+"""A dataset of the Hugging Face Hub, or a local folder that `datasets.load_dataset` understands, to batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import datasets
+import pyarrow as pa
+
+from core.data.batches import Batch, Findings
+from core.data.mapping import Mapping
+from core.data.store import Source
+from core.data.tables import batch_length, check_names, table_batches
+from core.errors import Problem, UserError
+from core.spec import DataSpec
+
+OFFLINE = "Check the id and the network; a private one needs `hf auth login`."
+
+
+def hub_source(spec: DataSpec, mapping: Mapping) -> Source:
+    """The split that a spec names; downloaded on first use into the Hub's own cache."""
+    rows = _downloaded(spec)
+    name = f"{spec.hub} ({spec.hub_split})"
+    return Source(name, ["hub", spec.hub, rows._fingerprint], partial(_read, rows, name, mapping), mapping)
+
+
+def _downloaded(spec: DataSpec) -> datasets.Dataset:
+    where = f"data.hub: {spec.hub}"
+    try:
+        return datasets.load_dataset(spec.hub, spec.hub_config, split=spec.hub_split)
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        mend = OFFLINE
+        if "split" in said[0].lower():
+            where, mend = f"data.hub_split: {spec.hub_split}", "Name one of the splits that there are."
+        elif "config" in said[0].lower():
+            where, mend = f"data.hub_config: {spec.hub_config}", "Name one of the configs that there are."
+        raise UserError(Problem(where, f"it cannot be loaded: {said[0].rstrip('.')}.", mend)) from error
+
+
+def _read(rows: datasets.Dataset, name: str, mapping: Mapping, findings: Findings) -> Iterator[Batch]:
+    table = rows.data
+    check_names(table.schema.names, name, findings)
+    batches = table.table.to_batches(max_chunksize=batch_length(table.nbytes, len(rows)))
+    labelled = (_with_label_names(batch, rows.features) for batch in batches)
+    return table_batches(labelled, name, mapping.text_columns, findings)
+
+
+def _with_label_names(batch: pa.RecordBatch, features: datasets.Features) -> pa.RecordBatch:
+    """Class labels as their names: a number would be a poor tag."""
+    for position, (name, feature) in enumerate(features.items()):
+        if isinstance(feature, datasets.ClassLabel):
+            names = pa.array(feature.names, pa.string())
+            batch = batch.set_column(position, name, names.take(batch.column(position)))
+    return batch

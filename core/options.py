@@ -1,0 +1,174 @@
+"""The options of GRPOConfig and LoraConfig, read from their installed source: name, type, default, help.
+
+Importing TRL's config imports torch, which the UI process must never do; parsing the source costs 0.1 s and keeps the
+names, types and help exactly those of the installed version.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from core.errors import Problem, did_you_mean
+
+SCALARS: Mapping[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "str": (str,), "bool": (bool,)}
+
+# What Signalbox decides itself -> where a user says it instead.
+GRPO_RESERVED = {
+    "output_dir": "The run folder is chosen with --out.",
+    "logging_steps": "Every step is logged.",
+    "logging_strategy": "Every step is logged.",
+    "remove_unused_columns": "Rewards read the columns.",
+    "reward_weights": "Give each route its `weight` under rewards.",
+    "scale_rewards": "Set normalisation.scale_rewards.",
+    "multi_objective_aggregation": "Set normalisation.multi_objective_aggregation.",
+    "log_completions": "Completions are always kept, in completions/*.parquet.",
+    "shuffle_dataset": "Rows are shuffled within their task; see mixing.",
+    "eval_on_start": "Held-out rows are always evaluated before the first step.",
+    "eval_strategy": "Set eval_steps.",
+    "save_strategy": "Set save_steps.",
+    "resume_from_checkpoint": "Use `python app.py resume RUN_FOLDER`.",
+}
+LORA_RESERVED = {"task_type": "It is always CAUSAL_LM.", "inference_mode": "A run trains its adapter."}
+
+# Where these differ from TRL's and PEFT's own: their defaults suit full fine-tuning of large models on large GPUs.
+GRPO_DEFAULTS: Mapping[str, Any] = {
+    "learning_rate": 1e-4,
+    "max_steps": 100,
+    "per_device_train_batch_size": 32,
+    "num_generations": 8,
+    "max_completion_length": 128,
+    "gradient_checkpointing": False,
+    "save_steps": 10,
+    "save_total_limit": 2,
+    "eval_steps": 20,
+    "num_generations_eval": 4,
+    "per_device_eval_batch_size": 32,
+    "report_to": "none",
+    "seed": 42,
+}
+LORA_DEFAULTS: Mapping[str, Any] = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear"}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option as its library declares it.
+
+    Attributes:
+        name: the field's name.
+        annotation: its type, as source.
+        default: its default, as source; empty where the source computes it.
+        help: the library's own help.
+    """
+
+    name: str
+    annotation: str
+    default: str
+    help: str
+
+    @property
+    def types(self) -> tuple[type, ...] | None:
+        """Python types of a scalar option; None where anything structured is allowed too."""
+        names = [part.strip() for part in self.annotation.replace("Optional[", "").rstrip("]").split("|")]
+        found = [SCALARS.get(name) for name in names if name != "None"]
+        return None if None in found else tuple(kind for kinds in found if kinds for kind in kinds)
+
+    @property
+    def optional(self) -> bool:
+        """Whether null is a value."""
+        return "None" in self.annotation or "Optional" in self.annotation
+
+
+@cache
+def grpo_options() -> dict[str, Option]:
+    """Every field of trl.GRPOConfig, its bases' included."""
+    options = _fields("transformers", "training_args.py", "TrainingArguments")
+    options |= _fields("trl", "trainer/base_config.py", "_BaseConfig")
+    return options | _fields("trl", "trainer/grpo_config.py", "GRPOConfig")
+
+
+@cache
+def lora_options() -> dict[str, Option]:
+    """Every field of peft.LoraConfig."""
+    return _fields("peft", "config.py", "PeftConfig") | _fields("peft", "tuners/lora/config.py", "LoraConfig")
+
+
+def grpo_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A spec's `grpo:` part with defaults filled in and numbers read as numbers."""
+    merged = {**GRPO_DEFAULTS, **given}
+    return {name: _as_declared(grpo_options().get(name), value) for name, value in merged.items()}
+
+
+def lora_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A spec's `lora:` part with defaults filled in."""
+    merged = {**LORA_DEFAULTS, **given}
+    return {name: _as_declared(lora_options().get(name), value) for name, value in merged.items()}
+
+
+def check_options(part: str, given: Mapping[str, Any]) -> list[Problem]:
+    """What is wrong with the names and types under `grpo:` or `lora:`."""
+    known, reserved = {"grpo": (grpo_options(), GRPO_RESERVED), "lora": (lora_options(), LORA_RESERVED)}[part]
+    problems: list[Problem] = []
+    for name, value in given.items():
+        place = f"{part}.{name}"
+        if name in reserved:
+            problems.append(Problem(place, "Signalbox sets this itself.", reserved[name]))
+        elif name not in known:
+            problems.append(Problem(place, "there is no such field.", did_you_mean(name, known)))
+        elif not _fits(known[name], _as_declared(known[name], value)):
+            problems.append(Problem(place, f"found {value!r:.80}; the type is {known[name].annotation}."))
+    return problems
+
+
+def _fits(option: Option, value: Any) -> bool:
+    if value is None:
+        return option.optional
+    if option.types is None:
+        return True
+    if isinstance(value, bool):
+        return bool in option.types
+    return isinstance(value, option.types)
+
+
+def _as_declared(option: Option | None, value: Any) -> Any:
+    """YAML 1.1 reads `3e-4` as text; where a float is declared, it is the number that was meant."""
+    if option is None or not isinstance(value, str) or option.types is None or float not in option.types:
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return value
+
+
+def _fields(package: str, path: str, name: str) -> dict[str, Option]:
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    assert spec.origin is not None
+    tree = ast.parse((Path(spec.origin).parent / path).read_text(encoding="utf-8"))
+    body = next(node.body for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == name)
+    lines = [line for line in body if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)]
+    return {option.name: option for option in map(_option, lines)}
+
+
+def _option(line: ast.AnnAssign) -> Option:
+    assert isinstance(line.target, ast.Name)
+    keywords = {k.arg: k.value for k in line.value.keywords} if isinstance(line.value, ast.Call) else {}
+    default = keywords.get("default", None if keywords else line.value)
+    return Option(
+        line.target.id, ast.unparse(line.annotation), ast.unparse(default) if default else "", _help(keywords)
+    )
+
+
+def _help(keywords: Mapping[str | None, ast.expr]) -> str:
+    metadata = keywords.get("metadata")
+    if not isinstance(metadata, ast.Dict):
+        return ""
+    for key, value in zip(metadata.keys, metadata.values, strict=True):
+        if isinstance(key, ast.Constant) and key.value == "help" and isinstance(value, ast.Constant):
+            return " ".join(str(value.value).replace("%%", "%").split())
+    return ""

@@ -1,0 +1,85 @@
+"""A run's records as lines and tables for a terminal: progress, time left, held-out reward before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Held-out reward of one task at two points of a run.
+
+    Attributes:
+        task: the task.
+        before: mean total at the first evaluation; None where nothing could be scored.
+        after: mean total at the last.
+        count: held-out completions scored at the last.
+    """
+
+    task: str
+    before: float | None
+    after: float | None
+    count: int
+
+
+def comparisons(records: Sequence[Record]) -> list[Comparison]:
+    """Each task's held-out reward at the first and last evaluation; empty before there are two."""
+    held_out = [record for record in records if record["split"] == "held_out"]
+    if len(held_out) < 2:
+        return []
+    first = {task["task"]: task for task in held_out[0]["tasks"]}
+    return [
+        Comparison(task["task"], first.get(task["task"], {}).get("reward"), task["reward"], task["scored"])
+        for task in held_out[-1]["tasks"]
+    ]
+
+
+def seconds_left(records: Sequence[Record]) -> float | None:
+    """Time to the last step at the pace of the latest ten, seconds; None before the first step."""
+    train = [record for record in records if record["split"] == "train"][-10:]
+    if not train:
+        return None
+    pace = sum(record["seconds"]["all"] for record in train) / len(train)
+    return float(pace * (train[-1]["steps"] - train[-1]["step"]))
+
+
+def step_line(record: Record, left: float | None) -> str:
+    """One line for a step or an evaluation: every task's mean total, and errors where there are any."""
+    tasks = "  ".join(_task_text(task) for task in record["tasks"])
+    if record["split"] == "held_out":
+        return f"held out, step {record['step']:>4}   {tasks}   ({duration(record['seconds']['all'])})"
+    return f"step {record['step']:>4}/{record['steps']}   {tasks}   {record['seconds']['all']:.1f} s   left {duration(left)}"
+
+
+def comparison_table(rows: Sequence[Comparison]) -> str:
+    """The before/after table of held-out reward."""
+    width = max([4, *(len(row.task) for row in rows)])
+    lines = [f"{'task':<{width}}  {'before':>8}  {'after':>8}  {'change':>8}  {'scored':>6}"]
+    for row in rows:
+        change = None if row.before is None or row.after is None else row.after - row.before
+        cells = f"{number(row.before):>8}  {number(row.after):>8}  {number(change, sign=True):>8}  {row.count:>6}"
+        lines.append(f"{row.task:<{width}}  {cells}")
+    return "\n".join(lines)
+
+
+def number(value: float | None, sign: bool = False) -> str:
+    """Three decimals, or a dash for what does not exist."""
+    return "-" if value is None else f"{value:+.3f}" if sign else f"{value:.3f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Hours, minutes and seconds as people write them."""
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(round(max(0.0, seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _task_text(task: Mapping[str, Any]) -> str:
+    errors = f" ({task['errors']} errors)" if task["errors"] else ""
+    return f"{task['task']} {number(task['reward'])}{errors}"

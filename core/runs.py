@@ -1,0 +1,265 @@
+"""Runs on disk: create, launch, stop, resume, and what state each is in.
+
+The run folder is the truth. A worker is a process group of its own, found again by the pid and start time that the
+folder records, never by scanning command lines, so runs outlive the browser tab and the process that started them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from core.errors import Problem, UserError
+from core.spec import RunSpec, parse_spec, parse_yaml
+
+Reason = Literal["finished", "stopped", "failed", "lost"]
+State = Literal["running", "finished", "stopped", "failed", "lost"]
+
+PROJECT = Path(__file__).resolve().parent.parent
+START_TIME_TOLERANCE = 2.0  # seconds; a pid is reused by a process that started at another time
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a run's last process ended.
+
+    Attributes:
+        reason: finished (all steps), stopped (on request), failed (an error), lost (the process vanished).
+        message: the reason in words.
+        step: the last training step in the metrics.
+        traceback: for `failed` by a bug; empty otherwise.
+        time: seconds since the epoch.
+    """
+
+    reason: Reason
+    message: str
+    step: int
+    traceback: str = ""
+    time: float = 0.0
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @property
+    def spec_path(self) -> Path:
+        """The immutable run spec."""
+        return self.path / "spec.yaml"
+
+    @property
+    def metrics_path(self) -> Path:
+        """One JSON object per training step and evaluation; see core.metrics."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def completions(self) -> Path:
+        """Parquet shards of every completion."""
+        return self.path / "completions"
+
+    @property
+    def checkpoints(self) -> Path:
+        """What resume needs."""
+        return self.path / "checkpoints"
+
+    @property
+    def adapter(self) -> Path:
+        """The result: a PEFT adapter."""
+        return self.path / "adapter"
+
+    @property
+    def log_path(self) -> Path:
+        """Everything the worker printed."""
+        return self.path / "worker.log"
+
+    @property
+    def process_path(self) -> Path:
+        """Pid and start time of the worker."""
+        return self.path / "worker.json"
+
+    @property
+    def exit_path(self) -> Path:
+        """How the last worker ended; absent while one runs."""
+        return self.path / "exit.json"
+
+    def spec(self) -> RunSpec:
+        """The spec that the run was started with."""
+        where = str(self.spec_path)
+        try:
+            return parse_spec(parse_yaml(self.spec_path.read_text(encoding="utf-8"), where), where)
+        except FileNotFoundError:
+            raise UserError(Problem(str(self.path), "this is no run folder.", "It has no spec.yaml.")) from None
+
+    def exit(self) -> Exit | None:
+        """How the last worker ended, if it said so."""
+        try:
+            return Exit(**json.loads(self.exit_path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+
+    def records(self, start: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """Metrics from byte `start` on, and where to go on next time; a torn last line is left for then."""
+        try:
+            with self.metrics_path.open("rb") as file:
+                file.seek(start)
+                data = file.read()
+        except FileNotFoundError:
+            return [], 0
+        whole = data[: data.rfind(b"\n") + 1]
+        return [json.loads(line) for line in whole.splitlines()], start + len(whole)
+
+    def last_step(self) -> int:
+        """The last training step in the metrics; 0 before the first."""
+        return max((r["step"] for r in self.records()[0] if r["split"] == "train"), default=0)
+
+
+def runs_root() -> Path:
+    """`$SIGNALBOX_RUNS`, else `runs/` in the working folder."""
+    return Path(os.environ.get("SIGNALBOX_RUNS", "runs")).absolute()
+
+
+def all_runs() -> list[RunFolder]:
+    """Every run under the root, newest first."""
+    found = [RunFolder(spec.parent) for spec in runs_root().glob("*/spec.yaml")]
+    return sorted(found, key=lambda run: run.spec_path.stat().st_mtime, reverse=True)
+
+
+def create_run(spec: RunSpec, path: Path | None = None) -> RunFolder:
+    """A new run folder holding its spec; a default name is made from the time and the spec's name."""
+    if path is None:
+        path = _free_path(runs_root() / f"{datetime.now():%Y%m%d-%H%M%S}-{spec.name}")
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError:
+        mend = f"Choose another --out, or go on with it: python app.py resume {path}"
+        raise UserError(Problem(f"--out {path}", "this folder exists already.", mend)) from None
+    run = RunFolder(path.absolute())
+    write_atomically(run.spec_path, spec.to_yaml())
+    return run
+
+
+def launch(run: RunFolder) -> subprocess.Popen[bytes]:
+    """Start a run's worker in the background; it goes on from the last checkpoint where there is one."""
+    if state(run) == "running":
+        raise UserError(Problem(run.id, "this run is running already.", "Stop it first, or watch it."))
+    run.exit_path.unlink(missing_ok=True)
+    with run.log_path.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "core.training.worker", str(run.path)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(_python_path()), "PYTHONUNBUFFERED": "1"},
+            start_new_session=True,
+        )
+    with suppress(psutil.NoSuchProcess):  # it may have ended already, and then exit.json says how
+        record_process(run, process.pid)
+    return process
+
+
+def record_process(run: RunFolder, pid: int) -> None:
+    """Write down which process works on this run."""
+    started = psutil.Process(pid).create_time()
+    write_atomically(run.process_path, json.dumps({"pid": pid, "started": started}))
+
+
+def state(run: RunFolder) -> State:
+    """What a run is doing now, from its folder and the process it names.
+
+    A worker that vanished without a word (SIGKILL, power cut) leaves no exit.json: the first to notice writes `lost`.
+    """
+    if (end := run.exit()) is not None:
+        return end.reason
+    if worker_process(run) is not None:
+        return "running"
+    if (end := run.exit()) is not None:  # it may have ended between the two looks
+        return end.reason
+    message = "The worker vanished without a word: killed, out of memory, or the machine went down."
+    write_exit(run, Exit("lost", message, run.last_step()), replace=False)
+    return "lost"
+
+
+def worker_process(run: RunFolder) -> psutil.Process | None:
+    """The live worker of a run; None where it is gone or its pid belongs to another process by now."""
+    try:
+        recorded = json.loads(run.process_path.read_text(encoding="utf-8"))
+        process = psutil.Process(recorded["pid"])
+        same = abs(process.create_time() - recorded["started"]) < START_TIME_TOLERANCE
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    except (FileNotFoundError, psutil.NoSuchProcess):
+        return None
+
+
+def stop(run: RunFolder) -> None:
+    """Ask a run to finish its step, write a checkpoint and end."""
+    process = worker_process(run)
+    if process is None:
+        raise UserError(Problem(run.id, f"this run is {state(run)}: there is nothing to stop."))
+    process.send_signal(signal.SIGTERM)
+
+
+def kill(run: RunFolder) -> None:
+    """End a run at once, with its whole process group; it resumes from its last checkpoint."""
+    process = worker_process(run)
+    if process is None:
+        raise UserError(Problem(run.id, f"this run is {state(run)}: there is nothing to kill."))
+    os.killpg(process.pid, signal.SIGKILL)
+
+
+def write_exit(run: RunFolder, end: Exit, replace: bool = True) -> None:
+    """Record how a run ended, whole or not at all; `replace=False` leaves an earlier word alone."""
+    text = json.dumps({**vars(end), "time": end.time or time.time()}, indent=2)
+    if replace:
+        write_atomically(run.exit_path, text)
+        return
+    scratch = _scratch(run.exit_path)
+    scratch.write_text(text, encoding="utf-8")
+    with suppress(FileExistsError):
+        os.link(scratch, run.exit_path)
+    scratch.unlink()
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """A reader sees the old file or the new one, never a part."""
+    scratch = _scratch(path)
+    scratch.write_text(text, encoding="utf-8")
+    scratch.replace(path)
+
+
+def _scratch(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}")
+
+
+def _free_path(path: Path) -> Path:
+    return next(candidate for candidate in _numbered(path) if not candidate.exists())
+
+
+def _numbered(path: Path) -> Iterator[Path]:
+    yield path
+    for n in range(2, sys.maxsize):
+        yield path.with_name(f"{path.name}-{n}")
+
+
+def _python_path() -> list[str]:
+    """The worker is started with -m from any working folder, so it must find the project's packages."""
+    inherited = os.environ.get("PYTHONPATH", "")
+    return [str(PROJECT), *inherited.split(os.pathsep)] if inherited else [str(PROJECT)]

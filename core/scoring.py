@@ -1,0 +1,243 @@
+"""The one scoring path: rows and completions in, scores out, for preview, training, evaluation and command line alike.
+
+Reward functions run in a small pool of child processes, started fresh (never forked from a trainer full of gigabytes):
+a reward that hangs, crashes or eats memory costs its own completions an error and nothing else, and each has a main
+thread of its own, which libraries with alarm-based time limits need.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from functools import cached_property
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pebble import ProcessExpired, ProcessPool
+
+from core.prompts import as_messages
+from core.routing import RoutingTable
+from core.spec import Route
+from rewards import registry
+from rewards.declaration import Batch, Outcome, Reward, RewardError
+
+Row = Mapping[str, Any]
+
+COMPLETION_IDS = "completion_ids"
+CHUNK = 16  # completions per call: large enough to hide the hand-over, small enough to spread over two processes
+PROCESSES = 2
+MEMORY_LIMIT = 8 << 30  # bytes of address space per process; libraries such as torch reserve far more than they use
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of n completions by k rewards.
+
+    Attributes:
+        tasks: the task of each completion (n).
+        keys: names of the rewards (k).
+        values: scores (n, k); NaN where there is no number.
+        weights: the route's weight (n, k); NaN where no route leads.
+        errors: (row, column) -> why this completion could not be scored by this reward.
+    """
+
+    tasks: tuple[str, ...]
+    keys: tuple[str, ...]
+    values: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    errors: Mapping[tuple[int, int], str]
+
+    @cached_property
+    def failed(self) -> NDArray[np.bool_]:
+        """Completions whose total is unknown because a reward that counts (weight not 0) failed (n)."""
+        failed: NDArray[np.bool_] = np.zeros(len(self.tasks), dtype=bool)
+        for i, k in self.errors:
+            failed[i] |= self.weights[i, k] != 0
+        return failed
+
+    @cached_property
+    def totals(self) -> NDArray[np.float64]:
+        """Weighted sum over the rewards that apply (n); NaN where one failed or none applies."""
+        counts = self.counting
+        totals = np.where(counts, np.nan_to_num(self.values) * np.nan_to_num(self.weights), 0.0).sum(axis=1)
+        return np.where(self.failed | ~counts.any(axis=1), np.nan, totals)
+
+    @cached_property
+    def counting(self) -> NDArray[np.bool_]:
+        """Cells that hold a number and a weight other than 0 (n, k)."""
+        counting: NDArray[np.bool_] = ~np.isnan(self.values) & (np.nan_to_num(self.weights) != 0)
+        return counting
+
+    @cached_property
+    def routed(self) -> NDArray[np.bool_]:
+        """Cells that a route leads to (n, k)."""
+        routed: NDArray[np.bool_] = ~np.isnan(self.weights)
+        return routed
+
+
+def join(parts: Sequence[Scores]) -> Scores:
+    """Scores of several batches under one routing table, in order."""
+    offsets = np.cumsum([0, *(len(part.tasks) for part in parts)])
+    return Scores(
+        tasks=tuple(task for part in parts for task in part.tasks),
+        keys=parts[0].keys,
+        values=np.concatenate([part.values for part in parts]),
+        weights=np.concatenate([part.weights for part in parts]),
+        errors={
+            (int(offset) + i, k): reason
+            for part, offset in zip(parts, offsets, strict=False)
+            for (i, k), reason in part.errors.items()
+        },
+    )
+
+
+class Scorer:
+    """Scores completions by a routing table; a context manager that owns the child processes."""
+
+    def __init__(self, table: RoutingTable, processes: int = PROCESSES) -> None:
+        self.table = table
+        self._pool = ProcessPool(
+            max_workers=processes, context=multiprocessing.get_context("spawn"), initializer=_prepare_child
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child processes, whatever they are doing."""
+        self._pool.stop()
+        self._pool.join()
+
+    def score(self, rows: Sequence[Row], completions: Sequence[str]) -> Scores:
+        """Score n completions, the i-th of which answers the i-th row.
+
+        Args:
+            rows: each with `task`, `prompt` and the columns that rewards read, `completion_ids` (token ids) too.
+            completions: their texts.
+        """
+        tasks = tuple(str(row["task"]) for row in rows)
+        keys = self.table.keys
+        values = np.full((len(rows), len(keys)), np.nan)
+        weights = np.full((len(rows), len(keys)), np.nan)
+        errors: dict[tuple[int, int], str] = {}
+        pending = [self._submit(call, rows, completions) for call in _calls(tasks, self.table)]
+        for call, outcomes in ((p.call, p.outcomes()) for p in pending):
+            k = keys.index(call.route.key)
+            for i, outcome in zip(call.indices, outcomes, strict=True):
+                weights[i, k] = call.route.weight
+                if isinstance(outcome, RewardError):
+                    errors[i, k] = str(outcome)
+                elif outcome is not None:
+                    values[i, k] = outcome
+        return Scores(tasks, keys, values, weights, errors)
+
+    def _submit(self, call: _Call, rows: Sequence[Row], completions: Sequence[str]) -> _Pending:
+        reward = registry()[call.route.name]
+        batch = _batch(reward, [rows[i] for i in call.indices], [completions[i] for i in call.indices])
+        return _Pending(call, reward, batch, self._pool)
+
+
+def score(rows: Sequence[Row], completions: Sequence[str], table: RoutingTable) -> Scores:
+    """Score once, with processes of its own; see `Scorer.score`."""
+    with Scorer(table) as scorer:
+        return scorer.score(rows, completions)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """Completions (by index) that one route scores in one go."""
+
+    route: Route
+    indices: tuple[int, ...]
+
+
+def _calls(tasks: Sequence[str], table: RoutingTable) -> Iterator[_Call]:
+    """Every route of every task, rewards of single completions cut into chunks."""
+    for task in dict.fromkeys(tasks):
+        indices = tuple(i for i, name in enumerate(tasks) if name == task)
+        for route in table.of(task):
+            size = CHUNK if registry()[route.name].per_completion else len(indices)
+            for start in range(0, len(indices), size):
+                yield _Call(route, indices[start : start + size])
+
+
+def _batch(reward: Reward, rows: Sequence[Row], completions: Sequence[str]) -> Batch:
+    """What a reward may see: the columns it declares, or all of them for a function in TRL's contract."""
+    if reward.per_completion:
+        names = [*reward.columns, *reward.optional_columns]
+    else:
+        names = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in ("prompt",)]
+    return Batch(
+        prompts=[as_messages(row["prompt"]) for row in rows],
+        completions=completions,
+        columns={name: [row.get(name) for row in rows] for name in names},
+    )
+
+
+class _Pending:
+    """A call under way in a child process."""
+
+    def __init__(self, call: _Call, reward: Reward, batch: Batch, pool: ProcessPool) -> None:
+        self.call = call
+        self._reward = reward
+        self._batch = batch
+        self._pool = pool
+        self._future = self._schedule(batch)
+
+    def outcomes(self) -> list[Outcome]:
+        """Wait for the scores; where the process hung or died, find the completion to blame one by one."""
+        try:
+            return list(self._future.result())
+        except (FutureTimeout, ProcessExpired, MemoryError) as error:
+            if not self._reward.per_completion or len(self._batch.completions) == 1:
+                return [_blame(error, self._reward)] * len(self._batch.completions)
+        return [self._alone(i) for i in range(len(self._batch.completions))]
+
+    def _alone(self, i: int) -> Outcome:
+        batch = Batch(
+            prompts=[self._batch.prompts[i]],
+            completions=[self._batch.completions[i]],
+            columns={name: [values[i]] for name, values in self._batch.columns.items()},
+        )
+        try:
+            outcomes: list[Outcome] = self._schedule(batch).result()
+            return outcomes[0]
+        except (FutureTimeout, ProcessExpired, MemoryError) as error:
+            return _blame(error, self._reward)
+
+    def _schedule(self, batch: Batch) -> Any:
+        arguments = [self._reward.name, dict(self.call.route.params), batch]
+        return self._pool.schedule(_score_in_child, args=arguments, timeout=self._reward.timeout_s)
+
+
+def _blame(error: BaseException, reward: Reward) -> RewardError:
+    if isinstance(error, FutureTimeout):
+        return RewardError(f"no score within {reward.timeout_s:g} s")
+    if isinstance(error, MemoryError):
+        return RewardError("ran out of memory")
+    return RewardError(f"the scoring process died ({error})")
+
+
+def _prepare_child() -> None:
+    """Limits of a scoring process. Ctrl-C is for the parent, which ends its children itself."""
+    import resource
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = MEMORY_LIMIT if hard == resource.RLIM_INFINITY else min(MEMORY_LIMIT, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    registry()
+
+
+def _score_in_child(name: str, params: dict[str, Any], batch: Batch) -> list[Outcome]:
+    return registry()[name].score(batch, params)

@@ -1,0 +1,256 @@
+"""The run spec: everything that a run needs, as one YAML or JSON document.
+
+Every part is a frozen pydantic model, from which validation, YAML and (later) forms derive. Reading one gives either a
+`RunSpec` or a `UserError` that names each wrong field; whether the spec also fits its data and its rewards is
+`core.check`'s question. Field names of TRL, PEFT and transformers keep their names and meanings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from core.errors import Problem, UserError, did_you_mean
+
+DEFAULT_ROUTE = "default"
+
+
+class Part(BaseModel):
+    """A part of a spec: unknown fields are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ReasoningGymTask(Part):
+    """One procedural task of reasoning-gym: its generator's name, how many rows, its own settings."""
+
+    name: str
+    size: int = Field(100, ge=1, description="rows to generate for training")
+    config: dict[str, Any] = Field({}, description="the generator's own settings, such as max_terms")
+
+
+class ReasoningGym(Part):
+    """Procedural tasks, generated here: no file, no network."""
+
+    tasks: tuple[ReasoningGymTask, ...] = Field(min_length=1)
+    seed: int = 42
+
+
+class HeldOut(Part):
+    """Rows kept away from training, on which every task is evaluated before, during and after."""
+
+    path: str | None = Field(None, description="file or folder of held-out rows; none: taken from the data")
+    rows_per_task: int = Field(16, ge=0, description="rows per task to evaluate; at most a fifth of a task's data")
+
+
+class DataSpec(Part):
+    """Where rows come from (exactly one of path, hub, reasoning_gym) and what their columns mean."""
+
+    path: str | tuple[str, ...] | None = Field(None, description="file, folder or list of these")
+    hub: str | None = Field(None, description="dataset id on the Hugging Face Hub")
+    hub_config: str | None = None
+    hub_split: str = "train"
+    reasoning_gym: ReasoningGym | None = None
+    task_column: str = "task"
+    prompt_column: str = "prompt"
+    columns: dict[str, str] = Field({}, description="name that rewards read -> column of the file")
+    text_columns: tuple[str, ...] = Field((), description="columns read as text whatever their JSON type")
+    held_out: HeldOut = HeldOut()
+
+    @model_validator(mode="after")
+    def exactly_one_source(self) -> Self:
+        named = [source for source in (self.path, self.hub, self.reasoning_gym) if source is not None]
+        if len(named) != 1:
+            raise ValueError(f"{len(named)} sources are named; name exactly one of path, hub, reasoning_gym")
+        return self
+
+
+class Route(Part):
+    """One line of the routing table: a reward function, its weight and its parameters."""
+
+    name: str
+    weight: float = Field(1.0, allow_inf_nan=False, description="0 watches a reward without training on it")
+    params: dict[str, Any] = {}
+    label: str | None = Field(None, description="what to call it, where one task uses the same reward twice")
+
+    @property
+    def key(self) -> str:
+        """The column of scores that this route writes."""
+        return self.label or self.name
+
+
+Routes = dict[str, tuple[Route, ...]]
+
+
+class TaskSpec(Part):
+    """Settings of one task."""
+
+    share: float | None = Field(None, gt=0, le=1, description="its part of every batch, between 0 and 1")
+    system_prompt: str | None = None
+    prompt_template: str | None = Field(None, description="text with {prompt} and any {column} filled in per row")
+
+
+class Mixing(Part):
+    """How batches are balanced between tasks; `tasks.<name>.share` overrides it for one task."""
+
+    strategy: Literal["equal", "natural"] = Field(
+        "equal", description="equal: every task the same share; natural: a task's share is its share of the rows"
+    )
+
+
+class Normalisation(Part):
+    """How rewards of different scale become advantages; TRL's names and formulas."""
+
+    multi_objective_aggregation: Literal["sum_then_normalize", "normalize_then_sum"] = "sum_then_normalize"
+    scale_rewards: Literal["group", "batch", "none"] = "group"
+
+
+class RunSpec(Part):
+    """One run, whole."""
+
+    name: str = Field("run", pattern=r"^[\w.-]{1,80}$", description="letters, digits, dot, dash, underscore")
+    model: str = Field("embedded", description="embedded, a Hub id or a folder")
+    data: DataSpec
+    rewards: Annotated[Routes, Field(min_length=1)]
+    tasks: dict[str, TaskSpec] = {}
+    mixing: Mixing = Mixing()
+    normalisation: Normalisation = Normalisation()
+    lora: dict[str, Any] = Field({}, description="peft.LoraConfig's own fields")
+    grpo: dict[str, Any] = Field({}, description="trl.GRPOConfig's own fields")
+    on_reward_error: Literal["mask", "stop"] = Field(
+        "mask", description="mask: leave the completion out of its group; stop: end the run"
+    )
+
+    def to_yaml(self) -> str:
+        """The document with what was set, in reading order; `read_spec` gives the same spec back."""
+        return yaml.safe_dump(self.model_dump(mode="json", exclude_unset=True), sort_keys=False, allow_unicode=True)
+
+
+class Plan(Part):
+    """What scoring alone needs of a run spec: its rewards, its normalisation, and its model to count tokens."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    model: str = "embedded"
+    rewards: Annotated[Routes, Field(min_length=1)]
+    normalisation: Normalisation = Normalisation()
+
+
+def read_spec(path: Path) -> RunSpec:
+    """The run spec in a YAML or JSON file; relative data paths may start at the working folder or at the file's own."""
+    return parse_spec(_read_document(path), str(path), base=path.parent)
+
+
+def parse_spec(document: Any, where: str, base: Path | None = None) -> RunSpec:
+    """A checked run spec from a parsed document; `where` names it in messages."""
+    spec: RunSpec = _validate(RunSpec, document, where)
+    return spec if base is None else _with_paths_from(spec, base)
+
+
+def read_plan(path: Path) -> Plan:
+    """The rewards of a run spec, or of a document that is nothing but a routing table."""
+    document = _read_document(path)
+    if isinstance(document, Mapping) and "rewards" not in document:
+        document = {"rewards": document}
+    plan: Plan = _validate(Plan, document, str(path))
+    return plan
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """A YAML (so also a JSON) document, or a `UserError` with line and column."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{where} line {mark.line + 1}, column {mark.column + 1}" if mark else where
+        what = getattr(error, "problem", None) or str(error)
+        raise UserError(Problem(place, f"not valid YAML: {what}.", "Check indentation, colons and quotes.")) from None
+
+
+def _read_document(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(Problem(str(path), "there is no such file.", "Check the path.")) from None
+    except IsADirectoryError:
+        raise UserError(Problem(str(path), "this is a folder.", "Name the YAML file in it.")) from None
+    except UnicodeDecodeError as error:
+        raise UserError(Problem(str(path), f"not UTF-8 at byte {error.start}.", "Save it as UTF-8.")) from None
+    return parse_yaml(text, str(path))
+
+
+def _validate(model: type[BaseModel], document: Any, where: str) -> Any:
+    if not isinstance(document, Mapping):
+        found = "empty" if document is None else f"a {type(document).__name__}"
+        raise UserError(Problem(where, f"the document is {found}, not a mapping of fields.", "See examples/*.yaml."))
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise UserError(_problem(model, where, detail) for detail in error.errors()) from None
+
+
+def _problem(model: type[BaseModel], where: str, detail: Any) -> Problem:
+    """One pydantic complaint in the words of this project."""
+    place = f"{where}: {field_path(detail['loc'])}" if detail["loc"] else where
+    if detail["type"] == "extra_forbidden":
+        known = _fields_at(model, detail["loc"][:-1])
+        return Problem(place, "there is no such field.", did_you_mean(str(detail["loc"][-1]), known))
+    if detail["type"] == "missing":
+        return Problem(place, "this field is missing.", "Add it; docs/run-spec.md shows every field.")
+    value = "" if isinstance(detail["input"], Mapping) else f" (found {detail['input']!r:.80})"
+    return Problem(place, f"{detail['msg'].removeprefix('Value error, ')}{value}.")
+
+
+def field_path(loc: tuple[int | str, ...]) -> str:
+    """`("rewards", "math", 0, "weight")` as `rewards.math[0].weight`."""
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """Names that the schema knows at a place, so that a mistyped one can be put right."""
+    schema = model.model_json_schema()
+    node: Any = schema
+    for part in loc:
+        node = _resolve(schema, node)
+        node = (
+            node.get("items", {})
+            if isinstance(part, int)
+            else node.get("properties", {}).get(part, node.get("additionalProperties", {}))
+        )
+    return list(_resolve(schema, node).get("properties", {}))
+
+
+def _resolve(schema: Any, node: Any) -> Any:
+    """Follow `$ref` and the non-null side of `anyOf`."""
+    for choice in node.get("anyOf", ()):
+        if "$ref" in choice:
+            node = choice
+    if "$ref" in node:
+        node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
+    return node
+
+
+def _with_paths_from(spec: RunSpec, base: Path) -> RunSpec:
+    """Data paths made absolute: from the working folder where they exist there, else from the spec's own or above."""
+
+    def locate(path: str) -> str:
+        given = Path(path).expanduser()
+        candidates = (given, base / given, base.parent / given)
+        return str(next((place for place in candidates if place.exists()), given).resolve())
+
+    data = spec.data
+    update: dict[str, Any] = {}
+    if isinstance(data.path, str):
+        update["path"] = locate(data.path)
+    elif data.path is not None:
+        update["path"] = tuple(locate(path) for path in data.path)
+    if data.held_out.path is not None:
+        update["held_out"] = data.held_out.model_copy(update={"path": locate(data.held_out.path)})
+    return spec.model_copy(update={"data": data.model_copy(update=update)}) if update else spec

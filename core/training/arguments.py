@@ -1,0 +1,91 @@
+"""From a run spec to the arguments of TRL's trainer and PEFT's adapter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from peft import LoraConfig
+from trl import GRPOConfig
+
+from core.errors import Problem, UserError
+from core.options import grpo_settings, lora_settings
+from core.runs import RunFolder
+from core.spec import RunSpec
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How many prompts a run consumes.
+
+    Attributes:
+        steps: optimizer steps.
+        prompts_per_generation: prompts sampled from at once, over all processes.
+        generations: how often completions are sampled.
+    """
+
+    steps: int
+    prompts_per_generation: int
+    generations: int
+
+    @property
+    def prompts(self) -> int:
+        """Prompts in the whole run."""
+        return self.prompts_per_generation * self.generations
+
+
+def trainer_arguments(run: RunFolder, spec: RunSpec, rows: int, evaluate: bool) -> GRPOConfig:
+    """TRL's configuration: the spec's `grpo:` part, our defaults, and what a run folder needs."""
+    settings = {**precision(), **grpo_settings(spec.grpo)}
+    if "num_train_epochs" in spec.grpo and "max_steps" not in spec.grpo:
+        settings["max_steps"] = _steps_of_epochs(settings, rows)
+    try:
+        return GRPOConfig(
+            **settings,
+            output_dir=str(run.checkpoints),
+            logging_steps=1,
+            remove_unused_columns=False,
+            disable_tqdm=True,
+            save_strategy="steps",
+            eval_strategy="steps" if evaluate else "no",
+            dataloader_pin_memory=torch.cuda.is_available(),
+        )
+    except (TypeError, ValueError) as error:
+        raise UserError(Problem("grpo", f"TRL refuses these settings: {error}")) from error
+
+
+def adapter_config(spec: RunSpec) -> LoraConfig:
+    """PEFT's LoRA configuration: the spec's `lora:` part over our defaults."""
+    try:
+        return LoraConfig(**lora_settings(spec.lora), task_type="CAUSAL_LM")
+    except (TypeError, ValueError) as error:
+        raise UserError(Problem("lora", f"PEFT refuses these settings: {error}")) from error
+
+
+def schedule(arguments: GRPOConfig) -> Schedule:
+    """The prompts that a configuration consumes; see TRL's RepeatSampler for the order of use."""
+    uses = arguments.steps_per_generation * arguments.num_iterations
+    return Schedule(
+        steps=arguments.max_steps,
+        prompts_per_generation=arguments.generation_batch_size // arguments.num_generations,
+        generations=math.ceil(arguments.max_steps * arguments.gradient_accumulation_steps / uses),
+    )
+
+
+def precision() -> dict[str, Any]:
+    """bfloat16 where the hardware computes in it, else float32: emulated bfloat16 is slower than float32."""
+    cuda, cpu = torch.cuda.is_available(), not torch.accelerator.is_available()
+    fast = torch.cuda.is_bf16_supported() if cuda else cpu and torch.cpu._is_avx512_bf16_supported()
+    return {"use_cpu": cpu, "bf16": fast, "model_init_kwargs": {"dtype": "bfloat16" if fast else "float32"}}
+
+
+def _steps_of_epochs(settings: Mapping[str, Any], rows: int) -> int:
+    """Optimizer steps in which as many prompts are used as `num_train_epochs` times the rows."""
+    probe = GRPOConfig(**{**settings, "max_steps": 1}, output_dir="unused")
+    plan = schedule(probe)
+    uses = probe.steps_per_generation * probe.num_iterations / probe.gradient_accumulation_steps
+    steps: int = math.ceil(settings["num_train_epochs"] * rows / plan.prompts_per_generation * uses)
+    return max(1, steps)

@@ -1,0 +1,205 @@
+"""TRL's GRPO trainer with routed rewards: per-task scoring, our advantages, stratified batches, per-task records.
+
+TRL keeps generation, loss, optimizer and checkpoints. Overridden are the places where a task matters: which rows come
+(`_get_train_sampler`), how completions are scored (`_calculate_rewards`), what advantages they get
+(`_generate_and_score_completions`) and what is logged (`log`).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.utils import gather_object
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+from transformers import TrainerCallback
+from trl import GRPOTrainer
+
+from core.advantages import advantages
+from core.errors import Problem, UserError
+from core.metrics import ScoredBatch, join_batches
+from core.prompts import as_messages, as_text
+from core.scoring import Scorer, Scores
+from core.spec import RunSpec
+from core.training.recorder import Recorder
+
+CHECKPOINT_COMPLETE = "complete.json"
+
+
+class StoppedDuringEvaluation(Exception):
+    """A stop was asked for while held-out rows were evaluated; the step before is whole."""
+
+
+class RepeatedOrder(Sampler[int]):
+    """A given order of rows as TRL consumes it: each row G times, each generation batch as often as it is used."""
+
+    def __init__(self, order: NDArray[np.int64], group_size: int, batch_size: int, uses: int) -> None:
+        self._order = order
+        self._group_size = group_size
+        self._batch_size = batch_size
+        self._uses = uses
+
+    def __iter__(self) -> Iterator[int]:
+        for start in range(0, len(self._order), self._batch_size):
+            batch = self._order[start : start + self._batch_size].repeat(self._group_size).tolist()
+            for _ in range(self._uses):
+                yield from batch
+
+    def __len__(self) -> int:
+        return len(self._order) * self._group_size * self._uses
+
+
+def total(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[float]:
+    """Stands in TRL's list of reward functions; `_calculate_rewards` below computes the totals."""
+    raise AssertionError("rewards are computed by the routing table")
+
+
+class MultiTaskGRPOTrainer(GRPOTrainer):
+    """GRPO over rows of several tasks, each scored by its own rewards.
+
+    Args:
+        spec: the run spec (normalisation, what to do on reward errors).
+        scorer: scores completions by the routing table.
+        recorder: writes metrics and completions.
+        order: row indices of the whole run, one a prompt.
+        **arguments: TRL's own.
+    """
+
+    def __init__(
+        self, *, spec: RunSpec, scorer: Scorer, recorder: Recorder, order: NDArray[np.int64], **arguments: Any
+    ) -> None:
+        self._spec = spec
+        self._scorer = scorer
+        self._recorder = recorder
+        self._order = order
+        self._batch: ScoredBatch | None = None
+        self._seconds: dict[str, float] = {}
+        self._began = time.perf_counter()
+        super().__init__(reward_funcs=[total], **arguments)
+
+    @property
+    def _split(self) -> Any:
+        return "train" if self.model.training else "held_out"
+
+    def _get_train_sampler(self, dataset: Any = None) -> Sampler[int]:
+        return RepeatedOrder(
+            self._order,
+            group_size=self.num_generations,
+            batch_size=self.args.generation_batch_size // self.num_generations,
+            uses=self.num_iterations * self.args.steps_per_generation,
+        )
+
+    def _generate(self, prompts: list[Any]) -> Any:
+        with self._timed("generate"):
+            return super()._generate(prompts)
+
+    def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> torch.Tensor:
+        """Score this process's completions, share them with the others, return all totals (N, 1)."""
+        texts = [completion if isinstance(completion, str) else completion[0]["content"] for completion in completions]
+        rows = [{**row, "completion_ids": ids} for row, ids in zip(inputs, completion_ids_list, strict=True)]
+        with self._timed("score"):
+            scores = self._scorer.score(rows, texts)
+        self._refuse_errors(scores)
+        self._batch = self._gather(scores, prompts, texts, completion_ids_list)
+        return torch.tensor(self._batch.scores.totals, dtype=torch.float32, device=self.accelerator.device)[:, None]
+
+    def _gather(self, scores: Scores, prompts: Any, texts: list[str], ids: Any) -> ScoredBatch:
+        """The batch of all processes, with the advantages of all: groups may be spread over processes."""
+        group_size = self.num_generations if self.model.training else self.num_generations_eval
+        ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
+        local = ScoredBatch(
+            prompts=tuple(as_text(as_messages(prompt)) for prompt in prompts),
+            completions=tuple(texts),
+            scores=scores,
+            groups=np.zeros(len(texts), dtype=np.int64),
+            advantages=np.zeros(len(texts)),
+            lengths=np.array([len(tokens) for tokens in ids]),
+            clipped=np.array([tokens[-1] not in ends for tokens in ids]),
+        )
+        batch = join_batches(gather_object([local]))
+        groups = np.arange(len(batch.completions)) // group_size
+        found = advantages(batch.scores, groups, self._spec.normalisation)
+        return ScoredBatch(**{**vars(batch), "groups": groups, "advantages": found})
+
+    def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
+        output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        assert self._batch is not None
+        start = self.accelerator.process_index * len(inputs)
+        local = self._batch.advantages[start : start + len(inputs)]
+        output["advantages"] = torch.tensor(local, dtype=torch.float32, device=self.accelerator.device)
+        if self.accelerator.is_main_process:
+            step = self.state.global_step + (1 if self.model.training else 0)
+            self._recorder.add(self._split, step, self._batch)
+        return output
+
+    def prediction_step(self, model: Any, inputs: Any, *_: Any, **__: Any) -> tuple[None, None, None]:
+        """Evaluation samples and scores; TRL would also compute a loss, which says nothing about held-out reward."""
+        self._prepare_inputs(inputs)
+        return None, None, None
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """TRL's log, and the record of this step or evaluation; the summary at the end of training is no step."""
+        summary = "train_runtime" in logs
+        super().log(logs, start_time)
+        if self.accelerator.is_main_process and not summary:
+            self._recorder.write(self._split, self.state, self._phase_times(), logs)
+
+    def _refuse_errors(self, scores: Scores) -> None:
+        if self._spec.on_reward_error == "stop" and scores.errors:
+            (i, k), reason = next(iter(scores.errors.items()))
+            place = f"reward {scores.keys[k]!r}, task {scores.tasks[i]!r}, step {self.state.global_step + 1}"
+            mend = "Mend the reward or its columns, or set on_reward_error: mask."
+            raise UserError(Problem(place, f"{reason} ({len(scores.errors)} such).", mend))
+
+    def _timed(self, phase: str) -> _Timer:
+        return _Timer(self._seconds, phase)
+
+    def _phase_times(self) -> dict[str, float]:
+        """Seconds since the last record: all of them, and those spent generating and scoring; the rest is training."""
+        now = time.perf_counter()
+        times = {"all": now - self._began, **self._seconds}
+        self._began, self._seconds = now, {}
+        return {phase: round(seconds, 3) for phase, seconds in times.items()}
+
+
+class _Timer:
+    """Adds the wall time of a block to a phase."""
+
+    def __init__(self, seconds: dict[str, float], phase: str) -> None:
+        self._seconds = seconds
+        self._phase = phase
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        spent = time.perf_counter() - self._start
+        self._seconds[self._phase] = self._seconds.get(self._phase, 0.0) + spent
+
+
+class StopAndMark(TrainerCallback):
+    """Ends training at a checkpoint when asked to, and marks every checkpoint that is whole."""
+
+    def __init__(self, stop_requested: Callable[[], bool]) -> None:
+        self._stop_requested = stop_requested
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        if self._stop_requested():
+            control.should_save = control.should_training_stop = True
+            control.should_evaluate = False
+        return control
+
+    def on_prediction_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self._stop_requested():
+            raise StoppedDuringEvaluation
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """A kill in the middle of a save leaves a folder without this mark, which resume then passes over."""
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        (folder / CHECKPOINT_COMPLETE).write_text(json.dumps({"step": state.global_step}), encoding="utf-8")

@@ -1,0 +1,103 @@
+"""Fields of a JSON object: for extraction, tool arguments and other structured output.
+
+Right is a field whose value equals the required one; the score is the share of required fields that are right, so that a
+group learns the easy fields before the hard ones. A completion that is not one valid JSON object earns 0 whatever it
+contains, because a program reading it would fail. Refused for that reason, and so that nobody can hedge: text before or
+after the object (unless the object is in the only fenced block), a key given twice, NaN and Infinity.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from rewards.declaration import Example, RewardError, reward
+from rewards.text import fenced_blocks, from_json, parse_json, shown
+
+ADA = {"fields": {"name": "Ada", "age": 36}}
+
+
+@reward(
+    title="JSON fields",
+    examples=[
+        Example('{"name": "Ada", "age": 36}', 1.0, ADA, note="both fields right"),
+        Example('{"name": "Ada", "age": 63}', 0.5, ADA, note="one of two right"),
+        Example("", 0.0, ADA, note="empty"),
+        Example('{"name": "Ada"}', None, error="no 'fields'", note="the row has no fields"),
+        Example('{"age": 35, "age": 36, "name": "Ada"}', 0.0, ADA, note="a key given twice is no way to hedge"),
+        Example('Here:\n```json\n{"age": 36.0, "name": "Ada"}\n```', 1.0, ADA, note="in the only fenced block"),
+        Example('{"name": "Ada", "age": 36} Hope this helps!', 0.0, ADA, note="text after the object"),
+        Example('{"ok": 1}', 0.0, {"fields": '{"ok": true}'}, note="1 is not true; fields as JSON text"),
+    ],
+    source="Field accuracy, as used for information extraction",
+)
+def json_fields(
+    completion: str,
+    fields: Any,
+    *,
+    all_or_nothing: Annotated[bool, Field(description="1 only if every field is right, else 0")] = False,
+    allow_extra: Annotated[bool, Field(description="Allow keys that are not required; otherwise they earn 0")] = True,
+    ignore_case: Annotated[bool, Field(description="Treat Paris and PARIS alike in values")] = False,
+) -> float:
+    """The share of required fields that a JSON object gets right, 0 to 1.
+
+    `json_fields('{"name": "Ada", "age": 63}', fields={"name": "Ada", "age": 36})` is 0.5. Numbers are equal by value (36
+    and 36.0), true is not 1, null only equals null, lists and objects inside must be equal as a whole.
+    """
+    required = from_json(fields, "fields")
+    if not isinstance(required, Mapping) or not required:
+        raise RewardError(f"column 'fields' holds {shown(fields)}; give an object with at least one required field")
+    found = _object(completion)
+    if found is None or not (allow_extra or found.keys() <= required.keys()):
+        return 0.0
+    right = sum(key in found and _equal(found[key], value, ignore_case) for key, value in required.items())
+    return float(right == len(required)) if all_or_nothing else right / len(required)
+
+
+def _object(completion: str) -> dict[str, Any] | None:
+    """The JSON object that a completion is, or that its only fenced block is."""
+    blocks = fenced_blocks(completion)
+    if len(blocks) > 1:
+        return None
+    text = blocks[0] if blocks else completion
+    try:
+        value = parse_json(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _equal(found: Any, required: Any, ignore_case: bool) -> bool:
+    """Whether two JSON values are equal; recursion is no deeper than the required value."""
+    if isinstance(required, str):
+        return isinstance(found, str) and (
+            found.casefold() == required.casefold() if ignore_case else found == required
+        )
+    if required is None or isinstance(required, bool):
+        return found is required
+    if isinstance(required, Mapping):
+        return (
+            isinstance(found, dict)
+            and found.keys() == required.keys()
+            and all(_equal(found[key], value, ignore_case) for key, value in required.items())
+        )
+    if isinstance(required, int | float):
+        return isinstance(found, int | float) and not isinstance(found, bool) and _same_number(found, required)
+    return (
+        isinstance(found, list)
+        and len(found) == len(required)
+        and all(_equal(a, b, ignore_case) for a, b in zip(found, required, strict=True))
+    )
+
+
+def _same_number(found: float, required: float) -> bool:
+    """Equal by value; floats may differ by rounding in the last digits."""
+    if isinstance(found, int) and isinstance(required, int):
+        return found == required
+    try:
+        return math.isclose(found, required, rel_tol=1e-9)
+    except OverflowError:  # an integer too large for a float
+        return False

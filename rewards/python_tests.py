@@ -1,0 +1,202 @@
+"""Python programs, scored by running their tests: the share of tests that a program passes.
+
+The program is the last fenced code block of the completion, or all of it. Tests come in three shapes:
+
+- a list of assert statements, each a test of its own (MBPP): `["assert add(2, 3) == 5", ...]`
+- one text, a test program that is run after the program as a single test (HumanEval)
+- a list of `{"input": ..., "output": ...}`: what the program reads, and what it must print (white space at line ends and
+  blank lines at the end do not count), each a test of its own and a run of its own
+
+A program that crashes, never ends, exits early, floods its output or eats memory has failed the tests that it thereby
+misses: a verdict, not an error. Malformed tests are an error, since they say nothing about the program.
+
+Programs run in `core.sandbox`; its docstring says what it does not keep them from. Verdicts on assert tests come as one
+random token per passed test, so printing "passed", exiting with 0 or skipping the tests earns nothing. But tests and
+program share one interpreter: a program that looks for the tokens in the interpreter's frames, redefines built-ins that a
+test uses, or returns an object that equals everything passes tests that it should not. Tests by input and output have no
+such hole: the program never sees what is expected of it.
+"""
+
+from __future__ import annotations
+
+import ast
+import secrets
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from core.sandbox import Limits, SandboxError, run_python
+from rewards.declaration import Example, RewardError, reward
+from rewards.text import as_text, fenced_blocks, parse_json, shown
+
+# Runs in the child, before and around the program. Names are bound before the program can replace what they stand for;
+# what the program prints goes to standard error, so that standard output holds nothing but tokens.
+HARNESS = """
+def judge(program, tests, tokens):
+    import os, sys, traceback, types
+    run, compiled, write, leave = exec, [compile(test, "test.py", "exec") for test in tests], os.write, os._exit
+    verdicts = os.dup(1)
+    os.dup2(2, 1)
+    solution = sys.modules["solution"] = types.ModuleType("solution")
+    try:
+        run(compile(program, "solution.py", "exec"), solution.__dict__)
+    except BaseException:
+        traceback.print_exc()
+        leave(1)
+    for test, token in zip(compiled, tokens):
+        try:
+            run(test, solution.__dict__)
+        except BaseException:
+            continue
+        write(verdicts, token)
+    leave(0)
+"""
+
+ADD = "def add(a, b):\n    return a + b"
+ASSERTS = {"tests": ["assert add(2, 3) == 5", "assert add(-1, 1) == 0"]}
+DOUBLE = {"tests": [{"input": "21\n", "output": "42"}, {"input": "0\n", "output": "0"}]}
+
+
+@reward(
+    title="Python tests",
+    examples=[
+        Example(f"Here it is:\n```python\n{ADD}\n```\nIt adds.", 1.0, ASSERTS, note="all tests pass"),
+        Example("def add(a, b):\n    return abs(a) + b", 0.5, ASSERTS, note="one of two tests passes"),
+        Example("", 0.0, ASSERTS, note="empty"),
+        Example(ADD, None, error="no 'tests'", note="the row has no tests"),
+        Example("import os\nprint('PASSED')\nos._exit(0)", 0.0, ASSERTS, note="exiting before the tests"),
+        Example("while True:\n    pass", 0.0, ASSERTS, {"timeout_s": 0.5}, note="never ends"),
+        Example("print(int(input()) * 2)", 1.0, DOUBLE, note="tests by input and output"),
+        Example(ADD, 1.0, {"tests": "def check(f):\n    assert f(2, 3) == 5", "entry_point": "add"}, note="HumanEval"),
+        Example(ADD, None, {"tests": ["add(2, 3) == 5"]}, note="not a test", error="tests[0] has no assert"),
+    ],
+    source="Pass rate as in HumanEval (Chen et al. 2021) and MBPP (Austin et al. 2021)",
+    timeout_s=60.0,
+)
+def python_tests(
+    completion: str,
+    tests: Any,
+    entry_point: str = "",
+    *,
+    timeout_s: Annotated[float, Field(gt=0, le=30, description="Seconds a run of the program may take")] = 2.0,
+    memory_mb: Annotated[int, Field(ge=64, le=8192, description="MiB of memory a program may use")] = 256,
+    all_or_nothing: Annotated[bool, Field(description="1 only if every test passes, else 0")] = False,
+) -> float:
+    """The share of tests that the program passes, 0 to 1.
+
+    `python_tests("def f(): return 1", tests=["assert f() == 1", "assert f() == 2"])` is 0.5. Tests may come as JSON text.
+    Where a HumanEval test program only defines `check`, the column `entry_point` names the function to check. Only the
+    standard library can be imported. After a run that takes too long the tests that are left count as failed.
+    """
+    suite = _suite(tests, entry_point)
+    program = (fenced_blocks(completion) or [completion])[-1]
+    limits = Limits(wall_s=timeout_s, memory_mb=memory_mb)
+    try:
+        passed = _passed_cases(program, suite.cases, limits) + _passed_asserts(program, suite.asserts, limits)
+    except SandboxError as error:
+        raise RewardError(str(error)) from error
+    total = len(suite.cases) + len(suite.asserts)
+    return float(passed == total) if all_or_nothing else passed / total
+
+
+@dataclass(frozen=True)
+class _Case:
+    """What a program reads, and what it must print."""
+
+    input: str
+    output: str
+
+
+@dataclass(frozen=True)
+class _Suite:
+    """Tests of one shape or the other."""
+
+    asserts: tuple[str, ...] = ()
+    cases: tuple[_Case, ...] = ()
+
+
+def _passed_cases(program: str, cases: tuple[_Case, ...], limits: Limits) -> int:
+    passed = 0
+    for case in cases:
+        outcome = run_python(program, case.input, limits)
+        if outcome.timed_out:
+            break
+        passed += outcome.exit_code == 0 and _lines(outcome.stdout) == _lines(case.output)
+    return passed
+
+
+def _passed_asserts(program: str, asserts: tuple[str, ...], limits: Limits) -> int:
+    if not asserts:
+        return 0
+    tokens = [secrets.token_bytes(16).hex().encode() + b"\n" for _ in asserts]
+    outcome = run_python(f"{HARNESS}\njudge{(program, asserts, tokens)!r}", limits=limits)
+    written = set(outcome.stdout.splitlines())
+    return sum(token.decode().strip() in written for token in tokens)
+
+
+def _lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.rstrip().splitlines()]
+
+
+def _suite(tests: Any, entry_point: str) -> _Suite:
+    """The tests of a row, or the reason why they are none."""
+    listed = _listed(tests)
+    if isinstance(listed, str):
+        return _Suite(asserts=(_test_program(listed, entry_point),))
+    if not isinstance(listed, Sequence) or not listed:
+        raise RewardError(f"column 'tests' holds {shown(tests)}; give a list of tests, or a test program as text")
+    if all(isinstance(test, Mapping) for test in listed):
+        return _Suite(cases=tuple(_case(i, test) for i, test in enumerate(listed)))
+    return _Suite(asserts=tuple(_assert(i, test) for i, test in enumerate(listed)))
+
+
+def _listed(tests: Any) -> Any:
+    """The tests, read as JSON where they are a text that may be a JSON list."""
+    if isinstance(tests, str) and tests.lstrip().startswith("["):
+        try:
+            return parse_json(tests)
+        except ValueError as error:
+            raise RewardError(f"column 'tests' is not a valid JSON list: {shown(tests)}: {error}") from None
+    return tests
+
+
+def _case(i: int, test: Mapping[str, Any]) -> _Case:
+    if test.keys() != {"input", "output"}:
+        raise RewardError(f"tests[{i}] has the keys {', '.join(map(str, test))}; it needs input and output")
+    return _Case(as_text(test["input"], f"tests[{i}].input"), as_text(test["output"], f"tests[{i}].output"))
+
+
+def _assert(i: int, test: Any) -> str:
+    if not isinstance(test, str):
+        raise RewardError(f"tests[{i}] is {shown(test)}; every test must be an assert statement like the others")
+    if not any(isinstance(node, ast.Assert) for node in ast.walk(_parsed(test, f"tests[{i}]"))):
+        raise RewardError(f"tests[{i}] has no assert: {shown(test)}; write it as an assert statement")
+    return test
+
+
+def _test_program(source: str, entry_point: str) -> str:
+    """A test program that tests something: one that only defines functions would pass every program."""
+    passive = ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom | ast.Assign | ast.AnnAssign
+    statements = _parsed(source, "tests").body
+    if any(not isinstance(s, passive) and not _is_docstring(s) for s in statements):
+        return source
+    if not any(isinstance(s, ast.FunctionDef) and s.name == "check" for s in statements):
+        raise RewardError(f"the test program tests nothing: {shown(source)}; give it assert statements")
+    if not entry_point.isidentifier():
+        raise RewardError("the test program never calls check(...); add the call, or the column 'entry_point'")
+    return f"{source}\n\ncheck({entry_point})\n"
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _parsed(source: str, where: str) -> ast.Module:
+    try:
+        with warnings.catch_warnings(action="ignore"):  # such as odd escapes in the test's own text
+            return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise RewardError(f"{where} is not valid Python: {shown(source)}: {error}") from None

@@ -1,0 +1,87 @@
+"""What rewards share about text: a column's value as a person would write it, JSON inside a column, fenced blocks.
+
+Data files hold answers as text, numbers or truth values, and CSV files hold lists and objects as JSON text; a reward
+should not care which.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import numbers
+from typing import Any
+
+from rewards.declaration import RewardError
+
+FENCE = "```"
+
+
+def as_text(value: Any, column: str) -> str:
+    """The text that a person would write for a column's value: 4.0 -> "4", 0.5 -> "0.5", True -> "true"."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, numbers.Integral):
+        if abs(value) < 10**1000:  # Python refuses to print more than 4300 digits
+            return str(int(value))
+    elif isinstance(value, numbers.Real) and math.isfinite(value):
+        number = float(value)
+        return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
+    raise RewardError(f"column {column!r} holds {shown(value)} ({type(value).__name__}); give text or a finite number")
+
+
+def from_json(value: Any, column: str) -> Any:
+    """A column's value, read as JSON where it is text (a CSV file has nothing else)."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_json(value)
+    except ValueError as error:
+        raise RewardError(f"column {column!r} is not valid JSON: {shown(value)}: {error}") from None
+
+
+def parse_json(text: str) -> Any:
+    """The value that a JSON text holds; ValueError where it is not JSON, gives a key twice or holds NaN or Infinity."""
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is given twice")
+    return found
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def shown(value: Any) -> str:
+    """A value as messages show it: its repr, at most 80 characters."""
+    try:
+        return f"{value!r:.80}"
+    except ValueError:  # an integer above Python's limit of 4300 digits
+        return "a huge number"
+
+
+def fenced_blocks(text: str) -> list[str]:
+    """The contents of the fenced code blocks of a text, in order.
+
+    A last fence that is never closed runs to the end: models often stop there.
+    """
+    blocks: list[str] = []
+    block: list[str] | None = None
+    for line in text.splitlines(keepends=True):
+        if not line.lstrip(" ").startswith(FENCE):
+            if block is not None:
+                block.append(line)
+        elif block is None:
+            block = []
+        else:
+            blocks.append("".join(block))
+            block = None
+    return blocks if block is None else [*blocks, "".join(block)]
