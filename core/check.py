@@ -57,7 +57,7 @@ def check(spec: RunSpec) -> Report:
     except UserError as error:
         return Report((*problems, *error.problems), None)
     problems += check_coverage(spec.rewards, task_columns(data.train), named=spec.tasks)
-    problems += _check_held_out(spec, data)
+    problems += [*data.warnings, *_check_held_out(spec, data)]
     problems += _check_shares(spec, task_counts(data.train))
     problems += _check_templates(spec, data.train.column_names)
     return Report(tuple(problems), data)

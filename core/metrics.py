@@ -55,10 +55,10 @@ def join_batches(batches: Sequence[ScoredBatch]) -> ScoredBatch:
     )
 
 
-def task_records(batch: ScoredBatch) -> list[dict[str, Any]]:
-    """One record per task of the batch, in order of first appearance.
+def task_records(batch: ScoredBatch, order: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """One record per task of the batch, in the given order; tasks that it does not name come last.
 
-    task, count (completions), groups, share (of the completions); reward and reward_std (of the totals); scored
+    A record: task, count (completions), groups, share (of completions); reward and reward_std (of the totals); scored
     (completions with a total); errors (failed cells); zero_std (share of groups in which every total is the same, or
     fewer than two are known: no signal); signal (share of the batch's summed |advantage|); length (mean, tokens);
     clipped (share cut off by the length limit); rewards (see `reward_records`).
@@ -68,7 +68,8 @@ def task_records(batch: ScoredBatch) -> list[dict[str, Any]]:
     tasks = np.array(batch.scores.tasks)
     return [
         _task_record(batch, task, np.flatnonzero(tasks == task), spread, strength)
-        for task in dict.fromkeys(tasks.tolist())
+        for task in dict.fromkeys([*order, *tasks.tolist()])
+        if (tasks == task).any()
     ]
 
 

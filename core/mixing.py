@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from core.spec import Mixing, TaskSpec
 
@@ -27,7 +27,7 @@ def shares(counts: Mapping[str, int], mixing: Mixing, tasks: Mapping[str, TaskSp
     return {name: share / total for name, share in found.items()}
 
 
-def row_order(tags: Sequence[str], share: Mapping[str, float], length: int, seed: int) -> NDArray[np.int64]:
+def row_order(tags: ArrayLike, share: Mapping[str, float], length: int, seed: int) -> NDArray[np.int64]:
     """Indices of the rows of a whole run, one a prompt, the same for the same arguments.
 
     Each place goes to the task furthest behind its share, so any stretch of the order is balanced. A task's rows

@@ -109,3 +109,7 @@ def _move_into_place(scratch: Path, folder: Path) -> None:
     except OSError:
         if not folder.exists():
             raise
+
+
+if __name__ == "__main__":
+    print(f"The embedded model is ready: {model_source(EMBEDDED)}")

@@ -25,6 +25,11 @@ class Comparison:
     after: float | None
     count: int
 
+    @property
+    def change(self) -> float | None:
+        """After minus before, where both are known."""
+        return None if self.before is None or self.after is None else self.after - self.before
+
 
 def comparisons(records: Sequence[Record]) -> list[Comparison]:
     """Each task's held-out reward at the first and last evaluation; empty before there are two."""
@@ -52,7 +57,8 @@ def step_line(record: Record, left: float | None) -> str:
     tasks = "  ".join(_task_text(task) for task in record["tasks"])
     if record["split"] == "held_out":
         return f"held out, step {record['step']:>4}   {tasks}   ({duration(record['seconds']['all'])})"
-    return f"step {record['step']:>4}/{record['steps']}   {tasks}   {record['seconds']['all']:.1f} s   left {duration(left)}"
+    took = f"{record['seconds']['all']:.1f} s"
+    return f"step {record['step']:>4}/{record['steps']}   {tasks}   {took}   left {duration(left)}"
 
 
 def comparison_table(rows: Sequence[Comparison]) -> str:
@@ -60,8 +66,7 @@ def comparison_table(rows: Sequence[Comparison]) -> str:
     width = max([4, *(len(row.task) for row in rows)])
     lines = [f"{'task':<{width}}  {'before':>8}  {'after':>8}  {'change':>8}  {'scored':>6}"]
     for row in rows:
-        change = None if row.before is None or row.after is None else row.after - row.before
-        cells = f"{number(row.before):>8}  {number(row.after):>8}  {number(change, sign=True):>8}  {row.count:>6}"
+        cells = f"{number(row.before):>8}  {number(row.after):>8}  {number(row.change, sign=True):>8}  {row.count:>6}"
         lines.append(f"{row.task:<{width}}  {cells}")
     return "\n".join(lines)
 

@@ -1,13 +1,13 @@
 """Runs a program that a model wrote, as a child process with limits, and reports how it ended.
 
-In: source text, standard input, limits. Out: an `Outcome`; a program that crashes, loops, floods its output or eats memory
-has an outcome like any other. Only a process that could not be started is an error (`SandboxError`), since that says
-nothing about the program.
+In: source text, standard input, limits. Out: an `Outcome`; a program that crashes, loops, floods its output or eats
+memory has an outcome like any other. Only a process that could not be started is an error (`SandboxError`), since
+that says nothing about the program.
 
-The child is a fresh `python -I -S -B` in a session of its own, with an empty environment, in a fresh empty folder that is
-removed afterwards. It limits its own address space, CPU time, file size, open files and core files before the first line
-of the program runs. Standard output and error are files, so the limit on file size bounds them and no pipe can block. When
-the program ends, or its time is up, its whole process group is killed.
+The child is a fresh `python -I -S -B` in a session of its own, with an empty environment, in a fresh empty folder
+that is removed afterwards. It limits its own address space, CPU time, file size, open files and core files before the
+first line of the program runs. Standard output and error are files, so the limit on file size bounds them and no pipe
+can block. When the program ends, or its time is up, its whole process group is killed.
 
 What this does NOT cover. The program runs as the same user, with the same view of the machine: it can read and write
 every file that this user can, use the network, see other processes and signal them, start processes (as root without
@@ -30,8 +30,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
-# Runs in the child before the program. It reads the program and removes its file before any limit can stop it, announces
-# on file descriptor `started` that the program's first line comes next, and leaves nothing of its own behind.
+# Runs in the child before the program. It reads the program and removes its file before any limit can stop it,
+# announces on file descriptor `started` that the program's first line comes next, and leaves nothing of its own
+# behind.
 BOOT = """
 import os, resource, signal, sys
 memory, cpu, output, files, alarm, started = map(int, sys.argv[1:])
@@ -51,9 +52,9 @@ os.write(started, b"!")
 os.close(started)
 sys.argv[:] = ["program.py"]
 program = [source]
-for name in ("os", "resource", "signal", "sys", "memory", "cpu", "output", "files", "alarm", "started", "file", "source",
-             "limit", "value", "hard", "name"):
+for name in [name for name in globals() if not name.startswith("__") and name != "program"]:
     del globals()[name]
+del name
 exec(compile(globals().pop("program").pop(), "program.py", "exec"))
 """
 
@@ -102,7 +103,7 @@ class Outcome:
 STDERR_TAIL = 4096  # bytes
 
 
-def run_python(source: str, stdin: str = "", limits: Limits = Limits()) -> Outcome:  # noqa: B008 (it is frozen)
+def run_python(source: str, stdin: str = "", limits: Limits = Limits()) -> Outcome:
     """Run a Python program to its end or to its limits.
 
     Raises:
@@ -123,7 +124,9 @@ def run_python(source: str, stdin: str = "", limits: Limits = Limits()) -> Outco
         _remove(folder)
 
 
-def _run(source: str, stdin: str, limits: Limits, folder: str, files: tuple[IO[bytes], IO[bytes], IO[bytes]]) -> Outcome:
+def _run(
+    source: str, stdin: str, limits: Limits, folder: str, files: tuple[IO[bytes], IO[bytes], IO[bytes]]
+) -> Outcome:
     given, out, err = files
     given.write(stdin.encode("utf-8", "replace"))
     given.seek(0)
@@ -187,7 +190,7 @@ def _tail(file: IO[bytes]) -> str:
 
 
 def _remove(folder: str) -> None:
-    """Remove a folder that a hostile program may have filled: `rm` copes with any depth, shutil with about a thousand."""
+    """Remove a folder that a hostile program may have filled: `rm` copes with any depth, shutil does not."""
     try:
         shutil.rmtree(folder)
     except (OSError, RecursionError):

@@ -1,12 +1,13 @@
 """One label out of a list: for classification and multiple choice.
 
-Right is to name exactly one label, the right one. Naming two or more earns nothing, else "positive or negative" would be
-right every time; naming none earns nothing either. A label counts wherever it stands as a whole word, so small models may
-answer in a sentence, but a negation is not understood: "not positive" names "positive".
+Right is to name exactly one label, the right one. Naming two or more earns nothing, else "positive or negative" would
+be right every time; naming none earns nothing either. A label counts wherever it stands as a whole word, so small
+models may answer in a sentence, but a negation is not understood: "not positive" names "positive".
 
-A label of one letter is harder, because "a" and "I" are also words. Such a letter counts in either case wherever it stands
-alone ("B", "(b)", "**B**", "the answer is b"), except that A and I do not count where they read as a word: followed by
-another word, unless that is one such as "is" or "because", or "option", "answer" or "choice" comes right before.
+A label of one letter is harder, because "a" and "I" are also words. Such a letter counts in either case wherever it
+stands alone ("B", "(b)", "**B**", "the answer is b"), except that A and I do not count where they read as a word:
+followed by another word, unless that is one such as "is" or "because", or "option", "answer" or "choice" comes right
+before.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ def choice(
     names = _labels(labels if choices is None else choices)
     gold = _key(as_text(answer, "answer"))
     if gold not in map(_key, names):
-        raise RewardError(f"answer {shown(answer)} is none of the labels {', '.join(names)}; mend the row or the labels")
+        raise RewardError(
+            f"answer {shown(answer)} is none of the labels {', '.join(names)}; mend the row or the labels"
+        )
     return float(_named(completion, names) == {gold})
 
 

@@ -160,7 +160,7 @@ def _failure(error: Exception) -> RewardError:
 
 @cache
 def _build(factory: Callable[..., BatchFunction], parameters: type[BaseModel], settings: str) -> BatchFunction:
-    """The TRL function for these parameters (JSON, so that any type is a key), built once a process: it may hold a model."""
+    """The TRL function for these parameters (JSON: any type is a key), built once a process: it may hold a model."""
     return factory(**dict(parameters.model_validate_json(settings)))
 
 

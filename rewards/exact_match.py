@@ -1,8 +1,9 @@
 """Equality with the gold answer: for answers that have one spelling, such as a name, a label or a code.
 
-Right is the same text, character for character, after the normalisations chosen. Nothing is searched for inside a longer
-completion: "The answer is Paris" is not "Paris". That is what makes it impossible to cheat by naming many answers, and
-what makes it a hard reward for small models, which like to answer in sentences (use `choice` or `math_answer` there).
+Right is the same text, character for character, after the normalisations chosen. Nothing is searched for inside a
+longer completion: "The answer is Paris" is not "Paris". That is what makes it impossible to cheat by naming many
+answers, and what makes it a hard reward for small models, which like to answer in sentences (use `choice` or
+`math_answer` there).
 """
 
 from __future__ import annotations
@@ -38,12 +39,14 @@ def exact_match(
     *,
     strip: Annotated[bool, Field(description="Ignore white space at both ends")] = True,
     ignore_case: Annotated[bool, Field(description="Treat Paris and PARIS alike")] = False,
-    ignore_punctuation: Annotated[bool, Field(description="Ignore punctuation and markdown stars at both ends")] = False,
+    ignore_punctuation: Annotated[
+        bool, Field(description="Ignore punctuation and markdown stars at both ends")
+    ] = False,
 ) -> float:
     """1 if the completion equals the answer, else 0.
 
-    `exact_match(" 4", answer=4.0)` is 1.0. A numeric or true/false answer is compared as a person would write it (4.0 as
-    4, true in lower case). Composed and decomposed Unicode spellings of a character are the same.
+    `exact_match(" 4", answer=4.0)` is 1.0. A numeric or true/false answer is compared as a person would write it (4.0
+    as 4, true in lower case). Composed and decomposed Unicode spellings of a character are the same.
     """
 
     def normalised(text: str) -> str:

@@ -1,9 +1,9 @@
 """Fields of a JSON object: for extraction, tool arguments and other structured output.
 
-Right is a field whose value equals the required one; the score is the share of required fields that are right, so that a
-group learns the easy fields before the hard ones. A completion that is not one valid JSON object earns 0 whatever it
-contains, because a program reading it would fail. Refused for that reason, and so that nobody can hedge: text before or
-after the object (unless the object is in the only fenced block), a key given twice, NaN and Infinity.
+Right is a field whose value equals the required one; the score is the share of required fields that are right, so
+that a group learns the easy fields before the hard ones. A completion that is not one valid JSON object earns 0
+whatever it contains, because a program reading it would fail. Refused for that reason, and so that nobody can hedge:
+text before or after the object (unless the object is in the only fenced block), a key given twice, NaN and Infinity.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def json_fields(
 ) -> float:
     """The share of required fields that a JSON object gets right, 0 to 1.
 
-    `json_fields('{"name": "Ada", "age": 63}', fields={"name": "Ada", "age": 36})` is 0.5. Numbers are equal by value (36
-    and 36.0), true is not 1, null only equals null, lists and objects inside must be equal as a whole.
+    `json_fields('{"name": "Ada", "age": 63}', fields={"name": "Ada", "age": 36})` is 0.5. Numbers are equal by value
+    (36 and 36.0), true is not 1, null only equals null, lists and objects inside must be equal as a whole.
     """
     required = from_json(fields, "fields")
     if not isinstance(required, Mapping) or not required:

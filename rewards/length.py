@@ -1,8 +1,8 @@
 """A completion's length inside a range: against rambling, and against answers that are cut down to nothing.
 
-A completion inside the range earns 1. Outside, the score falls in a straight line over a margin, so that a group in which
-every completion is too long still has better and worse ones to learn from. Length alone teaches nothing about being
-right: give it a small weight beside a reward that does.
+A completion inside the range earns 1. Outside, the score falls in a straight line over a margin, so that a group in
+which every completion is too long still has better and worse ones to learn from. Length alone teaches nothing about
+being right: give it a small weight beside a reward that does.
 """
 
 from __future__ import annotations

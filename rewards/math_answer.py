@@ -1,16 +1,16 @@
 r"""A mathematical answer, compared by value: for sums, word problems and everything with a number or formula as result.
 
-The answer is what the completion says last: the last \boxed{...} if there is one, else the last number (or, where the gold
-answer is a formula, the last formula between dollar signs or the last line). Listing numbers in the hope that one is right
-earns nothing, nor does a box that is never closed, as in an output cut off at its length limit.
+The answer is what the completion says last: the last \boxed{...} if there is one, else the last number (or, where the
+gold answer is a formula, the last formula between dollar signs or the last line). Listing numbers in the hope that
+one is right earns nothing, nor does a box that is never closed, as in an output cut off at its length limit.
 
 Where the gold answer is a number, the answer must be one too, worked out: `5 + 37`, `2^10` and `12/4` only repeat the
-question (`worked_out` turns that off). Numbers may be written 1,000, 0.5, 1/2, \frac{1}{2}, 50% or 3 \times 10^5. Whole
-numbers must be equal, others may differ in the seventh decimal; with a percent sign on one side only, 50% is both 50 and
-0.5. Formulas, sets and intervals are compared by math-verify.
+question (`worked_out` turns that off). Numbers may be written 1,000, 0.5, 1/2, \frac{1}{2}, 50% or 3 \times 10^5.
+Whole numbers must be equal, others may differ in the seventh decimal; with a percent sign on one side only, 50% is
+both 50 and 0.5. Formulas, sets and intervals are compared by math-verify.
 
-A model may write anything, so only a short end of the completion is read, and what would take for ever to work out (nested
-powers, huge factorials) is not an answer.
+A model may write anything, so only a short end of the completion is read, and what would take for ever to work out
+(nested powers, huge factorials) is not an answer.
 """
 
 from __future__ import annotations
@@ -114,7 +114,8 @@ def _check_formula(text: str, answer: str) -> None:
     no_value = NUMBER.fullmatch(text)  # 1/0, or longer than any number worth reading
     if no_value or len(text) > LONGEST or re.search(r"[^\W\d_]{3}", WORDS.sub(" ", text)) or _parse(text) is None:
         raise RewardError(
-            f"answer {shown(answer)} cannot be read as mathematics; give a number or a formula, or score with exact_match"
+            f"answer {shown(answer)} cannot be read as mathematics; "
+            "give a number or a formula, or score with exact_match"
         )
 
 
@@ -162,7 +163,9 @@ def _same_formula(gold: str, found: str) -> bool:
     try:
         return bool(verify(_parse(gold, known=gold), parsed, timeout_seconds=_seconds(), raise_on_error=True))
     except TimeoutException:
-        raise RewardError(f"{shown(found)} could not be compared with the answer {shown(gold)} in {SECONDS} s") from None
+        raise RewardError(
+            f"{shown(found)} could not be compared with the answer {shown(gold)} in {SECONDS} s"
+        ) from None
     except Exception:  # sympy raises anything on what it cannot compare: then the two are not known to be equal
         return False
 

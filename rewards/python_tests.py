@@ -4,17 +4,17 @@ The program is the last fenced code block of the completion, or all of it. Tests
 
 - a list of assert statements, each a test of its own (MBPP): `["assert add(2, 3) == 5", ...]`
 - one text, a test program that is run after the program as a single test (HumanEval)
-- a list of `{"input": ..., "output": ...}`: what the program reads, and what it must print (white space at line ends and
-  blank lines at the end do not count), each a test of its own and a run of its own
+- a list of `{"input": ..., "output": ...}`: what the program reads, and what it must print (white space at line ends
+  and blank lines at the end do not count), each a test of its own and a run of its own
 
 A program that crashes, never ends, exits early, floods its output or eats memory has failed the tests that it thereby
 misses: a verdict, not an error. Malformed tests are an error, since they say nothing about the program.
 
-Programs run in `core.sandbox`; its docstring says what it does not keep them from. Verdicts on assert tests come as one
-random token per passed test, so printing "passed", exiting with 0 or skipping the tests earns nothing. But tests and
-program share one interpreter: a program that looks for the tokens in the interpreter's frames, redefines built-ins that a
-test uses, or returns an object that equals everything passes tests that it should not. Tests by input and output have no
-such hole: the program never sees what is expected of it.
+Programs run in `core.sandbox`; its docstring says what it does not keep them from. Verdicts on assert tests come as
+one random token per passed test, so printing "passed", exiting with 0 or skipping the tests earns nothing. But tests
+and program share one interpreter: a program that looks for the tokens in the interpreter's frames, redefines
+built-ins that a test uses, or returns an object that equals everything passes tests that it should not. Tests by
+input and output have no such hole: the program never sees what is expected of it.
 """
 
 from __future__ import annotations
@@ -87,9 +87,9 @@ def python_tests(
 ) -> float:
     """The share of tests that the program passes, 0 to 1.
 
-    `python_tests("def f(): return 1", tests=["assert f() == 1", "assert f() == 2"])` is 0.5. Tests may come as JSON text.
-    Where a HumanEval test program only defines `check`, the column `entry_point` names the function to check. Only the
-    standard library can be imported. After a run that takes too long the tests that are left count as failed.
+    `python_tests("def f(): return 1", tests=["assert f() == 1", "assert f() == 2"])` is 0.5. Tests may come as JSON
+    text. Where a HumanEval test program only defines `check`, the column `entry_point` names the function to check.
+    Only the standard library can be imported. After a run that takes too long the tests that are left count as failed.
     """
     suite = _suite(tests, entry_point)
     program = (fenced_blocks(completion) or [completion])[-1]

@@ -1,12 +1,13 @@
 """Tasks of reasoning-gym, scored by the generator's own scorer.
 
-Each generator knows what is right for its puzzles: many accept any valid solution, and some give partial credit, so the
-score is the generator's own (some give 0.01 for any attempt). Rows carry the whole generated entry in the column `entry`.
+Each generator knows what is right for its puzzles: many accept any valid solution, and some give partial credit, so
+the score is the generator's own (some give 0.01 for any attempt). Rows carry the whole generated entry in the column
+`entry`.
 
-Two things stand between a model's answer and the scorer. Some scorers hand the answer to Python's `eval`, or to sympy's
-`parse_expr`, which evaluates too: for those an answer must look like the list or formula that they expect, else it earns 0
-unread. And a scorer may crash on an answer that it did not foresee; if it can score the entry's own answer, that one is
-plainly unreadable and earns 0, else the failure is an error.
+Two things stand between a model's answer and the scorer. Some scorers hand the answer to Python's `eval`, or to
+sympy's `parse_expr`, which evaluates too: for those an answer must look like the list or formula that they expect,
+else it earns 0 unread. And a scorer may crash on an answer that it did not foresee; if it can score the entry's own
+answer, that one is plainly unreadable and earns 0, else the failure is an error.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ def reasoning_gym(completion: str, entry: Any) -> float:
     """What the generator's own scorer gives the answer, usually 0 to 1.
 
     The answer is what stands between the last <answer> and </answer>, else the last line that is not empty, stripped.
-    `reasoning_gym("<answer>7</answer>", entry={"answer": "7", "metadata": {"source_dataset": "chain_sum"}, ...})` is 1.0.
+    `reasoning_gym("<answer>7</answer>", entry={"answer": "7", "metadata": {"source_dataset": "chain_sum"}, ...})` is
+    1.0.
     """
     name, generated = _entry(entry)
     answer = _answer(completion)
@@ -100,9 +102,12 @@ def _entry(value: Any) -> tuple[str, dict[str, Any]]:
     """The generator's name and the entry, in the types that its scorer expects."""
     entry = from_json(value, "entry")
     metadata = entry.get("metadata") if isinstance(entry, Mapping) else None
-    name = metadata.get("source_dataset") if isinstance(metadata, Mapping) else None
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    name = metadata.get("source_dataset")
     if not isinstance(name, str):
-        raise RewardError(f"column 'entry' holds {shown(value)}; it needs metadata.source_dataset, the generator's name")
+        raise RewardError(
+            f"column 'entry' holds {shown(value)}; it needs metadata.source_dataset, the generator's name"
+        )
     if name in BOARDS_OF_TUPLES:
         metadata = {**metadata, "output": tuple(map(tuple, metadata.get("output", ())))}
     return name, {**entry, "metadata": metadata}

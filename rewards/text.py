@@ -23,7 +23,7 @@ def as_text(value: Any, column: str) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, numbers.Integral):
-        if abs(value) < 10**1000:  # Python refuses to print more than 4300 digits
+        if abs(int(value)) < 10**1000:  # Python refuses to print more than 4300 digits
             return str(int(value))
     elif isinstance(value, numbers.Real) and math.isfinite(value):
         number = float(value)

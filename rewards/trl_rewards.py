@@ -54,7 +54,9 @@ def think_format_reward() -> BatchFunction:
 )
 def get_soft_overlong_punishment(
     *,
-    max_completion_len: Annotated[int, Field(ge=1, description="Longest completion, tokens; beyond it the score is -1")],
+    max_completion_len: Annotated[
+        int, Field(ge=1, description="Longest completion, tokens; beyond it the score is -1")
+    ],
     soft_punish_cache: Annotated[int, Field(ge=0, description="Tokens before that over which it falls from 0 to -1")],
 ) -> BatchFunction:
     """0 for a completion of good length, falling to -1 for one that is too long.
@@ -96,8 +98,8 @@ def get_cosine_scaled_reward(
     """
     from trl.rewards import get_cosine_scaled_reward as factory
 
-    function = factory(max_len, min_value_wrong, max_value_wrong, min_value_correct, max_value_correct)
-    return function  # type: ignore[no-any-return]
+    values = (min_value_wrong, max_value_wrong, min_value_correct, max_value_correct)
+    return factory(max_len, *values)  # type: ignore[no-any-return]
 
 
 @trl_reward(

@@ -61,8 +61,8 @@ class Findings:
 
     _found: list[tuple[str, int, Problem]] = field(default_factory=list)
 
-    def __bool__(self) -> bool:
-        return bool(self._found)
+    def __len__(self) -> int:
+        return len(self._found)
 
     def add(self, place: Place | str, what: str, mend: str = "", column: str | None = None) -> None:
         """Note a problem of a row (a place) or of a whole file (its name)."""
@@ -75,9 +75,9 @@ class Findings:
             )
             raise UserError([*self._in_order(), more])
 
-    def check(self) -> None:
-        """Raise what was found so far, in the order of the files and their rows."""
-        if self._found:
+    def check(self, since: int = 0) -> None:
+        """Raise what was found so far, in the order of the files and their rows, if there is more than `since`."""
+        if len(self._found) > since:
             raise UserError(self._in_order())
 
     def stop(self, place: Place | str, what: str, mend: str = "", column: str | None = None) -> NoReturn:
@@ -90,6 +90,14 @@ class Findings:
         files = {file: position for position, (file, _, _) in reversed(list(enumerate(self._found)))}
         ordered = sorted(self._found, key=lambda found: (files[found[0]], found[1]))
         return [problem for _, _, problem in ordered]
+
+
+def as_python(values: Values | None, rows: int) -> list[Any]:
+    """Values as Python has them; None for every row where there are none."""
+    if values is None:
+        return [None] * rows
+    found: list[Any] = values.to_pylist() if isinstance(values, pa.Array) else values
+    return found
 
 
 def in_batches(file: str, unit: str, rows: Iterable[tuple[int, int, Row]]) -> Iterator[Batch]:

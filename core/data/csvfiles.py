@@ -46,6 +46,7 @@ def _rows(path: Path, name: str, findings: Findings, delimiter: str) -> Iterator
 
 def _header(row: list[str], name: str, delimiter: str, findings: Findings) -> list[str]:
     place = Place(name, "line", 1)
+    before = len(findings)
     for position, column in enumerate(row, 1):
         if not column.strip():
             findings.add(place, f"column {position} of the header has no name.", "Name it, or leave the column out.")
@@ -56,7 +57,7 @@ def _header(row: list[str], name: str, delimiter: str, findings: Findings) -> li
     if len(row) == 1 and others:
         wrong = f"the header is one column, {row[0]!r}: the cells are not separated by {delimiter!r}."
         findings.add(place, wrong, f"Save with {delimiter!r} between the cells; here it seems to be {others[0]!r}.")
-    findings.check()
+    findings.check(since=before)
     return row
 
 

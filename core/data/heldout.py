@@ -10,6 +10,7 @@ import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
 
+from core.data.columns import JSON, shape_of_type
 from core.data.mapping import PROMPT_HASH, TASK
 from core.data.tasks import column
 from core.errors import Problem, UserError
@@ -72,6 +73,7 @@ def split(rows: Dataset, per_task: int) -> Data:
 
 def keep_apart(rows: Dataset, held_out: Dataset, per_task: int) -> Data:
     """Take at most `per_task` rows per task of the held-out ones, and drop training rows with their prompts."""
+    _check_shapes(rows, held_out)
     chosen = {}
     prompts = {}
     for task in _by_task(held_out):
@@ -87,6 +89,22 @@ def keep_apart(rows: Dataset, held_out: Dataset, per_task: int) -> Data:
         warnings += _copies_dropped(task.task, int(double.sum()))
     held = np.sort(np.concatenate(list(chosen.values())))
     return _data(rows.select(np.sort(np.concatenate(keep))), held_out.select(held), warnings)
+
+
+def _check_shapes(rows: Dataset, held_out: Dataset) -> None:
+    """Rewards must read one type, wherever the rows come from; JSON holds any, a column of nulls has none."""
+    problems = []
+    for name in held_out.column_names:
+        if name not in rows.column_names:
+            continue
+        columns = [dataset.data.column(name) for dataset in (held_out, rows)]
+        here, there = (shape_of_type(values.type) for values in columns)
+        if here != there and not any(values.type == JSON or values.null_count == len(values) for values in columns):
+            wrong = f"{here} here, {there} in the training rows."
+            mend = f"Write one type in both, or list {name!r} in data.text_columns."
+            problems.append(Problem(f"data.held_out, column {name!r}", wrong, mend))
+    if problems:
+        raise UserError(problems)
 
 
 def _by_task(rows: Dataset) -> Iterator[TaskRows]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import datasets
 import pyarrow as pa
@@ -27,8 +28,13 @@ def hub_source(spec: DataSpec, mapping: Mapping) -> Source:
 
 def _downloaded(spec: DataSpec) -> datasets.Dataset:
     where = f"data.hub: {spec.hub}"
+    folder = Path(str(spec.hub)).expanduser()
+    if str(spec.hub).startswith(("/", ".", "~")) and not folder.is_dir():
+        raise UserError(Problem(where, "there is no such folder.", "Check the path."))
     try:
-        return datasets.load_dataset(spec.hub, spec.hub_config, split=spec.hub_split)
+        return datasets.load_dataset(
+            str(folder) if folder.is_dir() else spec.hub, spec.hub_config, split=spec.hub_split
+        )
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         said = str(error).strip().splitlines() or [type(error).__name__]
         mend = OFFLINE

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core.data.batches import Batch, Findings, Place, Row, in_batches
-from core.data.jsontext import SPACE, JsonWindow, NotJson, explain, parse, spell_out
+from core.data.jsontext import SPACE, JsonWindow, NotJson, dump, explain, parse, spell_out
 
 ROW_LISTS = ("data", "rows")
 SHAPE = 'Write an array of objects, or {"data": [...]}; one object per line belongs in a .jsonl file.'
@@ -65,7 +65,7 @@ def _lines(path: Path, name: str, texts: frozenset[str], findings: Findings) -> 
 def _is_row(value: Any, place: Place, findings: Findings) -> bool:
     if isinstance(value, dict):
         return True
-    findings.add(place, f"{str(value)[:40]!r} is no object.", 'A row is an object: {"task": ..., "prompt": ...}.')
+    findings.add(place, f"{dump(value)[:40]} is no object.", 'A row is an object: {"task": ..., "prompt": ...}.')
     return False
 
 

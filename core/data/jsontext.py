@@ -38,6 +38,7 @@ def _no_constant(literal: str) -> NoReturn:
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
 _SPELLED = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=str, parse_float=str)
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 def parse(text: str) -> Any:
@@ -47,7 +48,7 @@ def parse(text: str) -> Any:
 
 def dump(value: Any) -> str:
     """The JSON text of a value, other scripts as they are."""
-    return json.dumps(value, ensure_ascii=False)
+    return _ENCODER.encode(value)
 
 
 def explain(error: ValueError | RecursionError) -> str:

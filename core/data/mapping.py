@@ -53,17 +53,19 @@ class Mapping:
     def check(self, columns: Iterable[str], file: str, findings: Findings) -> None:
         """Stop at a file without tags or prompts, or with columns that get in each other's way."""
         there = list(columns)
+        before = len(findings)
         for name in (TASK, PROMPT):
             if self.named[name] not in there:
                 wrong = f"there is no column {self.named[name]!r}."
                 hint = f"{did_you_mean(self.named[name], there)} Set data.{name}_column to the column of the {name}s."
                 findings.add(file, wrong, hint)
-        findings.check()
+        findings.check(since=before)
         self.rename(there, file, findings)
 
     def rename(self, columns: Iterable[str], file: str, findings: Findings) -> dict[str, str]:
         """New name -> column of the file, of all columns, task and prompt first."""
         there = dict.fromkeys(columns)
+        before = len(findings)
         moved = set(self.named.values())
         names = {name: column for name, column in self.named.items() if column in there}
         for column in there:
@@ -77,8 +79,10 @@ class Mapping:
             elif column in RESERVED:
                 wrong = f"a column cannot be called {column!r}: {RESERVED[column]}."
                 findings.add(file, wrong, f"Give it another name: data.columns: {{my_{column}: {column}}}.", column)
+            elif any("\ud800" <= character <= "\udfff" for character in column):
+                findings.add(file, f"the column name {column!r} holds half of a surrogate pair.", "Rename the column.")
             names[column] = column
-        findings.check()
+        findings.check(since=before)
         return names
 
     def check_all_there(self, seen: Iterable[str], findings: Findings) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pyarrow as pa
-
-from core.data.batches import Batch, Findings, Values
+from core.data.batches import Batch, Findings, Values, as_python
 from core.spec import DEFAULT_ROUTE
 
 ROLES = ("system", "user", "assistant", "tool")
@@ -15,7 +13,7 @@ ROLES = ("system", "user", "assistant", "tool")
 def checked_tags(values: Values | None, batch: Batch, column: str, findings: Findings) -> list[str]:
     """Tags as text without white space around them; an integer counts as text."""
     tags: list[str] = []
-    for row, value in enumerate(_python(values, len(batch.numbers))):
+    for row, value in enumerate(as_python(values, len(batch.numbers))):
         tag = str(value) if type(value) is int else value
         tag = tag.strip() if isinstance(tag, str) else tag
         wrong = wrong_tag(tag)
@@ -40,7 +38,7 @@ def wrong_tag(tag: Any) -> tuple[str, str] | None:
 
 def checked_prompts(values: Values | None, batch: Batch, column: str, findings: Findings) -> list[Any]:
     """Prompts, each text or chat messages."""
-    prompts = _python(values, len(batch.numbers))
+    prompts = as_python(values, len(batch.numbers))
     for row, prompt in enumerate(prompts):
         if isinstance(prompt, str) and prompt and not prompt.isspace():
             continue
@@ -77,10 +75,3 @@ def _wrong_message(message: Any) -> str | None:
     if not isinstance(content, str):
         return f"has no text as its content, but {str(content)[:40]!r}"
     return None if content.strip() else "has a blank content"
-
-
-def _python(values: Values | None, rows: int) -> list[Any]:
-    if values is None:
-        return [None] * rows
-    found: list[Any] = values.to_pylist() if isinstance(values, pa.Array) else values
-    return found

@@ -22,9 +22,8 @@ import xxhash
 from datasets import Dataset, DatasetInfo, Features
 
 from core.cache import cache_dir
-from core.data.batches import Batch, Findings, Values
+from core.data.batches import Batch, Findings, Values, as_python
 from core.data.columns import NULL, Kinds, exact, to_arrow
-from core.data.jsontext import dump
 from core.data.mapping import PROMPT, PROMPT_HASH, TASK, Mapping
 from core.data.rows import checked_prompts, checked_tags
 from core.errors import Problem, UserError
@@ -95,7 +94,7 @@ def _build(source: Source, folder: Path) -> None:
 
 def _write(source: Source, scratch: Path) -> None:
     findings = Findings()
-    kinds = Kinds(mixable=frozenset({PROMPT}))
+    kinds = Kinds(mixable=frozenset({TASK, PROMPT}))
     segments = Segments(scratch)
     seen: dict[str, None] = {}
     file = None
@@ -126,8 +125,6 @@ def _arrays(batch: Batch, mapping: Mapping, kinds: Kinds, findings: Findings) ->
     columns[TASK] = checked_tags(columns.get(TASK), batch, labels[TASK], findings)
     columns[PROMPT] = prompts
     columns[PROMPT_HASH] = pa.array(map(_hash, prompts), pa.uint64())
-    if findings:
-        return {}
     for name, values in columns.items():
         kinds.learn(name, values, batch, labels.get(name, name), findings)
     return {
@@ -137,7 +134,7 @@ def _arrays(batch: Batch, mapping: Mapping, kinds: Kinds, findings: Findings) ->
 
 
 def _hash(prompt: Any) -> int:
-    text = prompt if isinstance(prompt, str) else dump(prompt)
+    text = prompt if isinstance(prompt, str) else json.dumps(prompt, default=str)
     return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass"))
 
 
@@ -145,7 +142,7 @@ def _array(values: Values | None, kind: pa.DataType, batch: Batch, label: str, f
     try:
         return to_arrow(values, kind, len(batch.numbers))
     except (UnicodeEncodeError, TypeError):
-        for row, value in enumerate(values if values is not None else ()):
+        for row, value in enumerate(as_python(values, len(batch.numbers))):
             try:
                 to_arrow([value], kind, 1)
             except UnicodeEncodeError as error:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from core.data.batches import BATCH_BYTES, BATCH_ROWS, Batch, Findings, Values
+from core.data.batches import BATCH_BYTES, BATCH_ROWS, Batch, Findings, Values, as_python
 from core.data.jsontext import dump
 
 
@@ -38,10 +38,12 @@ def batch_length(size: int, rows: int) -> int:
 
 
 def check_names(names: list[str], table: str, findings: Findings) -> None:
+    """Stop at a table with two columns of one name."""
+    before = len(findings)
     for column, times in Counter(names).items():
         if times > 1:
             findings.add(table, f"{times} columns are called {column!r}.", "Give every column its own name.")
-    findings.check()
+    findings.check(since=before)
 
 
 def table_batches(
@@ -50,6 +52,10 @@ def table_batches(
     """Arrow batches as ours; rows are counted from 1."""
     start = 1
     for arrow in batches:
+        try:
+            arrow.validate(full=True)  # text that is not UTF-8 would fail only where a row is read
+        except pa.ArrowInvalid as error:
+            findings.stop(name, f"broken values after row {start - 1}: {error}.", "Write it again.")
         numbers = range(start, start + arrow.num_rows)
         columns = {
             column: _as_text(values, column, name, findings) if column in text_columns else _plain(values)
@@ -96,5 +102,5 @@ def _as_text(values: pa.Array, column: str, table: str, findings: Findings) -> V
             return pc.cast(plain, pa.string())
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             findings.stop(table, f"{plain.type} cannot be read as text.", "Take it off data.text_columns.", column)
-    python = plain.to_pylist() if isinstance(plain, pa.Array) else plain
+    python = as_python(plain, len(values))
     return [value if value is None or isinstance(value, str) else dump(value) for value in python]

@@ -10,7 +10,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -32,10 +32,16 @@ class Progress(Protocol):
 
 
 class Recorder:
-    """Collects the scored batches of a step (or evaluation) and writes its record."""
+    """Collects the scored batches of a step (or evaluation) and writes its record.
 
-    def __init__(self, run: RunFolder) -> None:
+    Args:
+        run: where to write.
+        tasks: the order of tasks in every record.
+    """
+
+    def __init__(self, run: RunFolder, tasks: Sequence[str] = ()) -> None:
         self.run = run
+        self._tasks = tuple(tasks)
         self._batches: list[ScoredBatch] = []
         run.completions.mkdir(exist_ok=True)
 
@@ -66,7 +72,7 @@ class Recorder:
             "split": split,
             "time": time.time(),
             "reward": mean(batch.scores.totals) if batch else None,
-            "tasks": task_records(batch) if batch else [],
+            "tasks": task_records(batch, self._tasks) if batch else [],
             "seconds": dict(seconds),
             "trainer": dict(trainer),
         }

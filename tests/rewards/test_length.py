@@ -1,0 +1,32 @@
+"""length: inside, outside, and the way from one to the other."""
+
+import pytest
+
+from rewards.length import length
+
+
+@pytest.mark.parametrize(
+    ("n", "expected", "reason"),
+    [
+        (0, 0.0, "nothing"),
+        (2, 0.5, "halfway to the minimum"),
+        (4, 1.0, "the minimum"),
+        (8, 1.0, "the maximum"),
+        (10, 0.8, "a fifth of the margin over"),
+        (18, 0.0, "the end of the margin"),
+        (1000, 0.0, "far beyond it"),
+    ],
+)
+@pytest.mark.parametrize("unit", ["words", "characters", "tokens"])
+def test_the_score_falls_in_a_line_outside_the_range(n, expected, reason, unit):
+    completion = "a" * n if unit == "characters" else "word " * n
+    score = length.function(completion, list(range(n)), unit=unit, minimum=4, maximum=8, margin=10)
+    assert score == pytest.approx(expected), reason
+
+
+def test_without_a_margin_the_range_ends_sharply():
+    assert [length.function("a " * n, minimum=2, maximum=3, margin=0) for n in (1, 2, 3, 4)] == [0.0, 1.0, 1.0, 0.0]
+
+
+def test_with_a_minimum_of_0_the_empty_completion_is_inside():
+    assert length.function("", minimum=0) == 1.0

@@ -1,0 +1,39 @@
+"""The app: its parts on one page, connected, and served."""
+
+from __future__ import annotations
+
+import os
+
+import gradio as gr
+
+from ui import start, watch
+from ui.texts import t
+from ui.theme import CSS, theme
+
+
+def build_app() -> gr.Blocks:
+    """The whole page."""
+    with gr.Blocks(title=t("app.title"), analytics_enabled=False) as app:
+        gr.Markdown(f"# {t('app.title')}\n{t('app.subtitle')}")
+        begin = start.build()
+        look = watch.build()
+        begin.started.change(watch.run_choices, begin.started, look.run, api_visibility="private")
+        app.load(start.show_example, begin.example, begin.spec, api_visibility="private")
+        app.load(watch.run_in_url, None, look.run, api_visibility="private")
+    return app
+
+
+def serve(host: str, port: int) -> int:
+    """Serve until Ctrl-C; runs go on without the app."""
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    build_app().launch(
+        server_name=host,
+        server_port=port,
+        theme=theme(),
+        css=CSS,
+        footer_links=[],
+        run_history=False,  # it keeps prompts and completions in the browser
+        ssr_mode=False,
+        show_error=True,
+    )
+    return 0

@@ -1,0 +1,207 @@
+"""The page part that answers: is every task learning? It reads the run folder and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import plotly.graph_objects as go
+import pyarrow.parquet as pq
+
+from core import progress
+from core.errors import UserError
+from core.runs import RunFolder, all_runs, launch, runs_root, state, stop
+from ui.figures import reward_curves
+from ui.texts import t
+
+POLL_S = 1.5
+LOG_LINES = 30
+COMPLETIONS_SHOWN = 16
+HELD_OUT_HEADERS = [t(f"column.{name}") for name in ("task", "before", "after", "change", "scored")]
+COMPLETION_HEADERS = [t(f"column.{name}") for name in ("task", "prompt", "completion", "total", "advantage", "errors")]
+PUT_RUN_INTO_URL = """(run) => {
+    const url = new URL(window.location);
+    if (run) url.searchParams.set("run", run);
+    window.history.replaceState(null, "", url);
+}"""
+
+
+@dataclass(frozen=True)
+class WatchPart:
+    """What other parts of the page connect to.
+
+    Attributes:
+        run: the run that is shown, by id.
+    """
+
+    run: gr.Dropdown
+
+
+def build() -> WatchPart:
+    """Choose a run, watch its curves, stop it or go on with it."""
+    gr.Markdown(f"## {t('watch.question')}", elem_classes="question")
+    with gr.Row(equal_height=True):
+        run = gr.Dropdown([], label=t("watch.run"), scale=4, min_width=280, elem_id="run")
+        with gr.Column(scale=3, min_width=240):
+            stop_button = gr.Button(t("watch.stop"), interactive=False, size="md", elem_id="stop-run")
+            resume_button = gr.Button(t("watch.resume"), interactive=False, size="md", elem_id="resume-run")
+    status = gr.Markdown(t("watch.none"), elem_classes="status", elem_id="status")
+    message = gr.Textbox(label=t("watch.message"), visible=False, interactive=False, lines=1, max_lines=12)
+    curves = gr.Plot(label=t("watch.curves"), visible=False, elem_id="curves")
+    held_out = gr.Dataframe(
+        headers=HELD_OUT_HEADERS, label=t("watch.held_out"), interactive=False, visible=False, elem_id="held-out"
+    )
+    completions = gr.Dataframe(
+        headers=COMPLETION_HEADERS, label=t("watch.completions"), interactive=False, visible=False, wrap=True
+    )
+    with gr.Accordion(t("watch.log"), open=False):
+        log = gr.Code(language=None, interactive=False, lines=10, show_label=False)
+    seen = gr.State()
+    views = [status, stop_button, resume_button, message, curves, held_out, completions, log, seen]
+    quiet = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+    gr.Timer(POLL_S).tick(show_run, [run, seen], views, **quiet)
+    run.change(None, run, None, js=PUT_RUN_INTO_URL, api_visibility="private")
+    run.change(show_run, [run, seen], views, **quiet)
+    stop_button.click(stop_run, run, None, api_visibility="private")
+    resume_button.click(resume_run, run, None, api_visibility="private")
+    return WatchPart(run)
+
+
+def run_choices(chosen: str | None) -> gr.Dropdown:
+    """The runs there are, newest first, with one chosen: the named one, or the newest."""
+    ids = [run.id for run in all_runs()]
+    value = chosen if chosen in ids else next(iter(ids), None)
+    return gr.Dropdown(choices=ids, value=value)
+
+
+def run_in_url(request: gr.Request) -> gr.Dropdown:
+    """The run that the page's address names."""
+    return run_choices(request.query_params.get("run"))
+
+
+def stop_run(run_id: str) -> None:
+    """Ask the worker to finish its step and end."""
+    _told(lambda: stop(_folder(run_id)))
+    gr.Info(t("watch.stop"))
+
+
+def resume_run(run_id: str) -> None:
+    """Go on from the last checkpoint."""
+    _told(lambda: launch(_folder(run_id)))
+
+
+def show_run(run_id: str | None, seen: str | None) -> tuple[object, ...]:
+    """Everything about a run; nothing where nothing has changed, so that zoom and focus stay."""
+    if not run_id:
+        return (gr.skip(),) * 9
+    run = _folder(run_id)
+    now, token = state(run), _token(run)
+    if token == seen:
+        return (gr.skip(),) * 9
+    records, _ = run.records()
+    return (
+        status_line(now, records),
+        gr.Button(interactive=now == "running"),
+        gr.Button(interactive=now in ("stopped", "failed", "lost")),
+        _message(run),
+        _curves(run_id, records),
+        _held_out(records),
+        _completions(run),
+        log_tail(run),
+        token,
+    )
+
+
+def status_line(now: str, records: list[dict[str, Any]]) -> str:
+    """State, step and time left in one line."""
+    if not records:
+        return t("watch.loading", state=f"**{now}**") if now == "running" else f"**{now}**"
+    last = records[-1]
+    values = {"state": f"**{now}**", "step": last["step"], "steps": last["steps"]}
+    if now != "running":
+        return t("watch.ended", **values)
+    return t("watch.progress", **values, left=progress.duration(progress.seconds_left(records)))
+
+
+def log_tail(run: RunFolder) -> str:
+    """The last lines of the worker's log, without rewritten progress bars."""
+    try:
+        text = run.log_path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(line.rpartition("\r")[2] for line in text.splitlines()[-LOG_LINES:])
+
+
+def held_out_rows(records: list[dict[str, Any]]) -> list[list[str]]:
+    """The before/after table, in text so that what does not exist is a dash."""
+    return [
+        [
+            row.task,
+            progress.number(row.before),
+            progress.number(row.after),
+            progress.number(row.change, sign=True),
+            str(row.count),
+        ]
+        for row in progress.comparisons(records)
+    ]
+
+
+def latest_completions(run: RunFolder) -> list[list[str]]:
+    """Some completions of the latest training step: the first of each group, in turn."""
+    shards = sorted(run.completions.glob("train-*.parquet"))
+    if not shards:
+        return []
+    turns: dict[int, int] = {}  # group -> completions of it so far
+    rows = []
+    for row in pq.read_table(shards[-1]).to_pylist():
+        turns[row["group"]] = turns.get(row["group"], 0) + 1
+        rows.append((turns[row["group"]], row["group"], row))
+    first = sorted(rows, key=lambda entry: entry[:2])[:COMPLETIONS_SHOWN]
+    return [_completion_row(row) for _, _, row in first]
+
+
+def _completion_row(row: dict[str, Any]) -> list[str]:
+    errors = "; ".join(value for name, value in row.items() if name.startswith("error/") and value)
+    total, advantage = progress.number(row["total"]), progress.number(row["advantage"], sign=True)
+    return [row["task"], row["prompt"], row["completion"], total, advantage, errors]
+
+
+def _curves(run_id: str, records: list[dict[str, Any]]) -> gr.Plot:
+    tasks = list(dict.fromkeys(task["task"] for record in records for task in record["tasks"]))
+    figure: go.Figure | None = reward_curves(records, tasks, revision=run_id) if tasks else None
+    return gr.Plot(value=figure, visible=bool(tasks))
+
+
+def _held_out(records: list[dict[str, Any]]) -> gr.Dataframe:
+    rows = held_out_rows(records)
+    return gr.Dataframe(value=rows, visible=bool(rows))
+
+
+def _completions(run: RunFolder) -> gr.Dataframe:
+    rows = latest_completions(run)
+    return gr.Dataframe(value=rows, visible=bool(rows))
+
+
+def _message(run: RunFolder) -> gr.Textbox:
+    end = run.exit()
+    return gr.Textbox(value=end.message if end else "", visible=end is not None)
+
+
+def _token(run: RunFolder) -> str:
+    """Changes whenever the folder has something new to show."""
+    sizes = [path.stat().st_size if path.exists() else -1 for path in (run.metrics_path, run.log_path, run.exit_path)]
+    return f"{run.id} {sizes}"
+
+
+def _folder(run_id: str) -> RunFolder:
+    return RunFolder(runs_root() / Path(run_id).name)  # an id never leads out of the root
+
+
+def _told(action: Callable[[], object]) -> None:
+    try:
+        action()
+    except UserError as error:
+        raise gr.Error(str(error), print_exception=False) from error
