@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import progress
-from core.errors import Problem, UserError
+from core.errors import Problem, UserError, did_you_mean
+from core.reward_docs import bounds, outcome, parameter_rows, rewards_page
 from core.runs import RunFolder, all_runs, create_run, kill, launch, state, stop
 from core.spec import Plan, read_plan, read_spec
 from rewards import registry
@@ -49,6 +50,7 @@ def add_commands(commands: _SubParsersAction[ArgumentParser]) -> None:
     one.set_defaults(run=score)
     one = commands.add_parser("rewards", help="list reward functions, or show one with its parameters and examples")
     one.add_argument("name", nargs="?")
+    one.add_argument("--markdown", action="store_true", help="the whole library as a page of documentation")
     one.set_defaults(run=list_rewards)
 
 
@@ -125,14 +127,15 @@ def score(arguments: Namespace) -> int:
 def list_rewards(arguments: Namespace) -> int:
     """The library, or one reward whole."""
     rewards = registry()
+    if arguments.markdown:
+        print(rewards_page(), end="")
+        return 0
     if arguments.name is None:
         width = max(map(len, rewards))
         for reward in rewards.values():
             print(f"{reward.name:<{width}}  {reward.help}")
         return 0
     if arguments.name not in rewards:
-        from core.errors import did_you_mean
-
         mend = did_you_mean(arguments.name, rewards)
         raise UserError(Problem(arguments.name, "there is no such reward.", mend))
     _print_reward(rewards[arguments.name])
@@ -216,19 +219,10 @@ def _print_tally(tally: Tally) -> None:
 
 
 def _print_reward(reward: Reward) -> None:
-    low, high = ("-" if bound is None else f"{bound:g}" for bound in reward.range)
-    print(f"{reward.name} ({reward.title})\n{reward.help}\nrange {low} .. {high}")
+    print(f"{reward.name} ({reward.title})\n{reward.help}\nscores {bounds(reward)}")
     print(f"columns: {', '.join(reward.columns) or 'none'}; optional: {', '.join(reward.optional_columns) or 'none'}")
-    for name, field in reward.parameters.model_fields.items():
-        default = "required" if field.is_required() else f"default {field.default!r}"
-        print(f"  {name} ({default}): {field.description or ''}")
+    for name, default, text in parameter_rows(reward):
+        print(f"  {name} ({'required' if default == 'required' else f'default {default}'}): {text}")
     print("examples:")
     for example in reward.examples:
-        outcome = (
-            f"error: {example.error}"
-            if example.error
-            else "not applicable"
-            if example.score is None
-            else f"{example.score:g}"
-        )
-        print(f"  {outcome:<8} {example.completion[:60]!r} {dict(example.columns)!r:.80}  {example.note}")
+        print(f"  {outcome(example):<8} {example.completion[:60]!r} {dict(example.columns)!r:.80}  {example.note}")

@@ -190,8 +190,9 @@ def _tail(file: IO[bytes]) -> str:
 
 
 def _remove(folder: str) -> None:
-    """Remove a folder that a hostile program may have filled: `rm` copes with any depth, shutil does not."""
+    """Remove a folder that a hostile program may have made too deep for shutil, or taken all permissions from."""
     try:
         shutil.rmtree(folder)
     except (OSError, RecursionError):
-        subprocess.run(["rm", "-rf", folder], check=False, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for command in (["chmod", "-R", "u+rwx", folder], ["rm", "-rf", folder]):
+            subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -155,7 +155,7 @@ def checked(score: Any) -> Outcome:
 
 
 def _failure(error: Exception) -> RewardError:
-    return error if isinstance(error, RewardError) else RewardError(f"{type(error).__name__}: {error}")
+    return error if isinstance(error, RewardError) else RewardError(f"{type(error).__name__}: {error!s:.300}")
 
 
 @cache

@@ -27,11 +27,14 @@ OPEN, CLOSE = "<answer>", "</answer>"
 LONGEST = 2000  # characters of an answer that is evaluated
 # A list or a board: no call, no attribute, no operator.
 LIST = re.compile(r"[\w\s,\[\]'\"-]*")
-# A formula: numbers, names of one letter, known functions, operators; no attribute, no power above 99, none of a power.
+# A formula: numbers, names of one letter, known functions, operators, powers up to 99; no attribute, no tower.
 FORMULA = re.compile(
-    r"(?:[0-9]+(?:\.[0-9]*)?|(?:exp|log|sin|cos|tan|sqrt|asin|acos|atan|sinh|cosh|tanh|sec|csc|cot)(?![A-Za-z0-9_])"
-    r"|[A-Za-z](?![A-Za-z0-9_])|[-+/()\s,]|\*(?!\*)|(?<!\))\*\*(?!\s*\(?\s*[0-9]{3})|\)\*\*[0-9](?![0-9*]))*"
+    r"(?:[0-9]+(?:\.[0-9]*)?|(?:exp|log|a?sin|a?cos|a?tan|sqrt|sinh|cosh|tanh|sec|csc|cot)(?![A-Za-z0-9_])"
+    r"|[A-Za-z](?![A-Za-z0-9_])|[-+/()\s,]|\*(?!\*)"
+    r"|\*\*\s*(?:[0-9]{1,2}|\(-?[0-9]{1,2}(?:/[0-9]{1,2})?\)|[A-Za-z])(?![A-Za-z0-9_.]|\s*\*\*))*"
 )
+POWER_OF_BRACKETS = re.compile(r"\)\s*\*\*\s*\(?-?([0-9]+)")
+HIGHEST_POWER = 1000  # all powers of brackets multiplied, since each may hold the next
 EVALUATED = {
     "binary_matrix": LIST,
     "n_queens": LIST,
@@ -81,13 +84,18 @@ def reasoning_gym(completion: str, entry: Any) -> float:
     """
     name, generated = _entry(entry)
     answer = _answer(completion)
-    allowed = EVALUATED.get(name)
-    if allowed and not (len(answer) <= LONGEST and allowed.fullmatch(answer)):
+    if name in EVALUATED and not _harmless(answer, EVALUATED[name]):
         return 0.0
     score = _scored(_scorer(name), answer, generated)
     if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
         raise RewardError(f"the scorer of {name} gave {shown(score)}; a score is a finite number")
     return float(score)
+
+
+def _harmless(answer: str, allowed: re.Pattern[str]) -> bool:
+    """Whether an answer may be evaluated: it has the expected form and will not take for ever."""
+    powers = math.prod(int(power) for power in POWER_OF_BRACKETS.findall(answer[:LONGEST]))
+    return len(answer) <= LONGEST and allowed.fullmatch(answer) is not None and powers <= HIGHEST_POWER
 
 
 def _answer(completion: str) -> str:

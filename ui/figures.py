@@ -42,16 +42,17 @@ def reward_curves(records: Sequence[Record], tasks: Sequence[str], revision: str
         figure.add_trace(trace, row=1, col=1)
     figure.update_xaxes(title_text=t("plot.step"), row=rows, rangemode="tozero", showticklabels=True)
     figure.update_yaxes(title_text=t("plot.reward"), col=1)
+    figure.update_traces(cliponaxis=False)  # the evaluation before the first step lies on the axis
+    figure.update_yaxes(rangemode="tozero")
     figure.update_layout(
         height=90 + 210 * rows,
         margin={"l": 60, "r": 16, "t": 56, "b": 48},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right", "yref": "container"},
+        legend={"orientation": "h", "y": 0.99, "yanchor": "top", "x": 1, "xanchor": "right", "yref": "container"},
         uirevision=revision,
         hovermode="closest",
     )
-    figure.update_layout(legend={"y": 0.99, "yanchor": "top"})
     return figure
 
 

@@ -113,6 +113,7 @@ def start(text: str) -> str:
         launch(run)
     except UserError as error:
         raise gr.Error(str(error), print_exception=False) from error
+    gr.Info(t("start.started", run=run.id))
     return run.id
 
 

@@ -19,6 +19,7 @@ ENGLISH = {
     "watch.question": "Is every task learning?",
     "watch.run": "Run",
     "watch.stop": "Stop at a checkpoint",
+    "watch.stopping": "{run} stops after this step, at a checkpoint.",
     "watch.resume": "Resume",
     "watch.none": "No runs yet. Pick an example above and press Start run.",
     "watch.loading": "{state}: loading the model and scoring held-out rows; the first point appears after that.",

@@ -14,7 +14,8 @@ SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
 CSS = """
-.gradio-container { max-width: 1280px !important; margin: 0 auto !important; }
+.gradio-container { width: 100% !important; max-width: min(1280px, 100vw) !important; margin: 0 auto !important; }
+.gradio-container .main, .gradio-container .wrap, .gradio-container .contain { min-width: 0; max-width: 100%; }
 .js-plotly-plot .plotly text { fill: var(--body-text-color) !important; }
 .js-plotly-plot .plotly .gridlayer path, .js-plotly-plot .plotly .zerolinelayer path { stroke: #8884 !important; }
 .question h2 { margin: 0.2em 0 0 0; font-size: 1.15rem; }

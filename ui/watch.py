@@ -85,7 +85,7 @@ def run_in_url(request: gr.Request) -> gr.Dropdown:
 def stop_run(run_id: str) -> None:
     """Ask the worker to finish its step and end."""
     _told(lambda: stop(_folder(run_id)))
-    gr.Info(t("watch.stop"))
+    gr.Info(t("watch.stopping", run=run_id))
 
 
 def resume_run(run_id: str) -> None:
@@ -166,7 +166,7 @@ def latest_completions(run: RunFolder) -> list[list[str]]:
 def _completion_row(row: dict[str, Any]) -> list[str]:
     errors = "; ".join(value for name, value in row.items() if name.startswith("error/") and value)
     total, advantage = progress.number(row["total"]), progress.number(row["advantage"], sign=True)
-    return [row["task"], row["prompt"], row["completion"], total, advantage, errors]
+    return [row["task"], row["prompt"], row["completion"], total, advantage, errors or "-"]
 
 
 def _curves(run_id: str, records: list[dict[str, Any]]) -> gr.Plot:

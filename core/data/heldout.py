@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -45,8 +44,8 @@ class TaskRows:
     prompts: NDArray[np.uint64]
 
     def shuffled(self) -> np.random.Generator:
-        """Random numbers of this task alone, so that another task's rows change nothing here."""
-        return np.random.default_rng([SEED, zlib.crc32(self.task.encode())])
+        """Random numbers started anew for each task, so that another task's rows change nothing here."""
+        return np.random.default_rng(SEED)
 
 
 def split(rows: Dataset, per_task: int) -> Data:
@@ -63,9 +62,7 @@ def split(rows: Dataset, per_task: int) -> Data:
         gone += [chosen, dropped]
         warnings += _copies_dropped(task.task, len(dropped))
         if per_task and not len(chosen):
-            wrong = (
-                f"none of the {len(task.rows)} rows of task {task.task!r} can be held out, it would be over a fifth."
-            )
+            wrong = f"task {task.task!r} has no held-out rows: one prompt is over a fifth of its {len(task.rows)} rows."
             warnings.append(_warning(wrong, "Add rows with other prompts, or name data.held_out.path."))
     train = np.setdiff1d(np.arange(len(rows)), np.concatenate(gone), assume_unique=True)
     return _data(rows.select(train), rows.select(np.sort(np.concatenate(held))), warnings)

@@ -16,8 +16,6 @@ from core.data.tables import batch_length, check_names, table_batches
 from core.errors import Problem, UserError
 from core.spec import DataSpec
 
-OFFLINE = "Check the id and the network; a private one needs `hf auth login`."
-
 
 def hub_source(spec: DataSpec, mapping: Mapping) -> Source:
     """The split that a spec names; downloaded on first use into the Hub's own cache."""
@@ -36,13 +34,22 @@ def _downloaded(spec: DataSpec) -> datasets.Dataset:
             str(folder) if folder.is_dir() else spec.hub, spec.hub_config, split=spec.hub_split
         )
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        said = str(error).strip().splitlines() or [type(error).__name__]
-        mend = OFFLINE
-        if "split" in said[0].lower():
-            where, mend = f"data.hub_split: {spec.hub_split}", "Name one of the splits that there are."
-        elif "config" in said[0].lower():
-            where, mend = f"data.hub_config: {spec.hub_config}", "Name one of the configs that there are."
-        raise UserError(Problem(where, f"it cannot be loaded: {said[0].rstrip('.')}.", mend)) from error
+        raise UserError(_explain(error, spec, where)) from error
+
+
+def _explain(error: Exception, spec: DataSpec, where: str) -> Problem:
+    """The library's own first line, with the field of the spec that it is about."""
+    broken = isinstance(error, datasets.exceptions.DatasetGenerationError)
+    cause = error.__cause__ if broken and error.__cause__ else error
+    said = (str(cause).strip().splitlines() or [type(cause).__name__])[0].rstrip(".:")
+    mend = "Check the id and the network; a private one needs `hf auth login`."
+    if broken:
+        mend = "Its files do not fit together; download them and name the right ones under data.path."
+    elif "split" in said.lower():
+        where, mend = f"data.hub_split: {spec.hub_split}", "Name one of the splits that there are."
+    elif "config" in said.lower():
+        where, mend = f"data.hub_config: {spec.hub_config}", "Name one of the configs that there are."
+    return Problem(where, f"it cannot be loaded: {said}.", mend)
 
 
 def _read(rows: datasets.Dataset, name: str, mapping: Mapping, findings: Findings) -> Iterator[Batch]:

@@ -1,6 +1,8 @@
 """The sandbox: limits hold, nothing of the parent gets in, nothing of the program is left behind."""
 
 import os
+import select
+import sys
 import tempfile
 import time
 
@@ -44,7 +46,7 @@ def test_memory_is_limited():
 def test_output_is_limited(descriptor):
     flood = f"import os\nwhile True: os.write({descriptor}, b'x' * 65536)"
     outcome = run_python(flood, limits=Limits(output_bytes=100_000))
-    assert outcome.exit_code == 1
+    assert outcome.exit_code not in (0, None)
     assert len(outcome.stdout) == (100_000 if descriptor == 1 else 0)
     assert len(outcome.stderr) <= 4096
 
@@ -95,16 +97,19 @@ def test_a_folder_made_hard_to_remove_is_gone_afterwards(program, tmp_path, monk
 def test_processes_that_the_program_started_end_with_it():
     program = "import os, time\nchild = os.fork()\nif not child: time.sleep(60)\nprint(child)"
     child = int(run_python(program).stdout)
-    assert not _runs(child)
+    assert _ends(child)
 
 
-def _runs(pid):
-    """Whether a process still runs; one that is dead and not yet reaped does not."""
+def _ends(pid):
+    """Whether a process is gone or about to be: a killed process may take a moment to die."""
     try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([pidfd], [], [], 5)[0])
+    finally:
+        os.close(pidfd)
 
 
 def test_a_fork_bomb_ends_when_its_time_is_up():
@@ -121,10 +126,15 @@ def test_a_signal_is_reported_as_a_negative_exit_code():
     assert run_python("import os\nos.kill(os.getpid(), 9)").exit_code == -9
 
 
-@pytest.mark.parametrize("limits", [Limits(wall_s=0.0001), Limits(memory_mb=1, open_files=2)], ids=["time", "files"])
-def test_limits_that_leave_no_room_to_start_are_an_error(limits):
-    with pytest.raises(SandboxError, match="could not be started"):
-        run_python("print(1)", limits=limits)
+def test_a_process_that_has_no_time_to_start_is_an_error():
+    with pytest.raises(SandboxError, match="not even started"):
+        run_python("print(1)", limits=Limits(wall_s=0.0001))
+
+
+def test_a_missing_interpreter_is_an_error(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(SandboxError, match="/nowhere/python"):
+        run_python("print(1)")
 
 
 def test_no_room_for_temporary_files_is_an_error(monkeypatch, tmp_path):

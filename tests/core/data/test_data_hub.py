@@ -3,7 +3,6 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
 from core.data import task_counts
-from core.spec import DataSpec
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ def test_a_split_is_read(hub, load):
 
 def test_a_changed_dataset_is_read_anew(hub, load):
     assert load(hub=hub).train["prompt"][:] == load(hub=hub).train["prompt"][:] == ["a", "b", "c"]
-    Dataset.from_dict({"task": ["m"], "prompt": ["new"]}).to_parquet(f"{hub}/train.parquet")
+    Dataset.from_dict({"task": ["m"], "prompt": ["new"], "meta": [{"k": 1}]}).to_parquet(f"{hub}/train.parquet")
     assert load(hub=hub).train["prompt"][:] == ["new"]
 
 
@@ -66,10 +65,13 @@ def test_an_id_that_cannot_be_reached_is_named(complaints, monkeypatch):
 
 
 def test_a_bad_row_is_named_by_its_number(hub, complaints):
-    Dataset.from_dict({"task": ["m", " "], "prompt": ["a", "b"]}).to_parquet(f"{hub}/train.parquet")
+    rows = {"task": ["m", " "], "prompt": ["a", "b"], "meta": [{"k": 1}] * 2}
+    Dataset.from_dict(rows).to_parquet(f"{hub}/train.parquet")
     (complaint,) = complaints(hub=hub)
     assert complaint.startswith(f"{hub} (train) row 2, column 'task': the task tag is blank.")
 
 
-def test_the_spec_takes_a_folder_for_an_id(hub):
-    assert DataSpec(hub=hub).hub == hub
+def test_files_that_do_not_fit_together_are_named(hub, complaints):
+    Dataset.from_dict({"other": ["m"]}).to_parquet(f"{hub}/test.parquet")
+    (complaint,) = complaints(hub=hub)
+    assert "it cannot be loaded: Couldn't cast. Its files do not fit together" in complaint

@@ -1,5 +1,3 @@
-import os
-
 import pytest
 
 ROW = '{"task": "m", "prompt": "%s"}'
@@ -52,13 +50,6 @@ def test_a_path_that_leads_nowhere_is_named(write, complaints, tmp_path, monkeyp
 
 def test_every_bad_path_of_a_list_is_named(complaints):
     assert len(complaints(["no.jsonl", "neither.jsonl"])) == 2
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_named(write, complaints):
-    path = write("a.jsonl", ROW % "x")
-    os.chmod(path, 0)
-    assert complaints(path) == ["a.jsonl: the file cannot be read: Permission denied. Check its permissions."]
 
 
 def test_a_file_that_fails_while_it_is_read_is_named(write, complaints, monkeypatch):

@@ -1,0 +1,154 @@
+"""The worker process, for real: a tiny model trained, stopped, killed and resumed."""
+
+import os
+import signal
+from subprocess import TimeoutExpired
+
+import pandas as pd
+import pytest
+from toys import make_model, spec_document, tagged_rows, write_rows
+
+from core.runs import create_run, kill, launch, state, stop
+from core.spec import parse_spec
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return make_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def start(model, tmp_path):
+    """Launches runs of the toy spec; none outlives its test."""
+    runs = []
+
+    def launched(rewards=None, **grpo):
+        document = spec_document(model, write_rows(tmp_path / "rows.jsonl", tagged_rows(20)), **grpo)
+        if rewards:
+            document["rewards"] = rewards
+        run = create_run(parse_spec(document, "toy"), tmp_path / f"run-{len(runs)}")
+        runs.append((run, launch(run)))
+        return runs[-1]
+
+    yield launched
+    for run, process in runs:
+        if state(run) == "running":
+            kill(run)
+        process.wait()
+
+
+def steps(run, split="train"):
+    return [record["step"] for record in run.records()[0] if record["split"] == split]
+
+
+def wait_for_step(run, process, step):
+    """Returns as soon as a step is in the metrics; fails where the worker ends before."""
+    while step not in steps(run):
+        with pytest.raises(TimeoutExpired):
+            process.wait(timeout=0.05)
+    return run
+
+
+class TestFinished:
+    def test_a_run_trains_to_its_end_and_leaves_an_adapter_that_peft_loads(self, start, model):
+        from peft import PeftModel
+        from transformers import AutoModelForCausalLM
+
+        run, process = start()
+        assert process.wait(timeout=120) == 0, run.log_path.read_text()
+        assert state(run) == "finished"
+        assert steps(run) == [1, 2, 3, 4, 5, 6]
+        assert steps(run, "held_out") == [0, 3, 6]
+        assert all({task["task"] for task in record["tasks"]} == {"short", "long"} for record in run.records()[0])
+        loaded = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model), run.adapter)
+        weights = [value.abs().sum().item() for name, value in loaded.state_dict().items() if "lora_B" in name]
+        assert weights
+        assert all(weight > 0 for weight in weights), "every adapted layer has been trained"
+
+    def test_every_completion_is_kept_with_its_task_and_whole_groups(self, start):
+        run, process = start(max_steps=2)
+        assert process.wait(timeout=120) == 0, run.log_path.read_text()
+        frame = pd.concat(pd.read_parquet(path) for path in sorted(run.completions.glob("train-*")))
+        assert len(frame) == 2 * 8
+        assert frame.groupby("step")["task"].value_counts().unique().tolist() == [4], "each step holds both tasks"
+        assert (frame.groupby(["step", "group"])["prompt"].nunique() == 1).all()
+        assert frame.groupby(["step", "group"])["advantage"].sum().abs().max() < 1e-9
+
+
+class TestEndings:
+    def test_sigterm_ends_it_after_a_step_with_a_checkpoint_and_it_resumes_with_no_step_missing_or_double(self, start):
+        run, process = start(max_steps=60, save_steps=100, eval_steps=1000)
+        wait_for_step(run, process, 2)
+        stop(run)
+        assert process.wait(timeout=60) == 0
+        assert state(run) == "stopped"
+        last = steps(run)[-1]
+        assert (run.checkpoints / f"checkpoint-{last}").is_dir()
+        assert (run.adapter / "adapter_model.safetensors").exists()
+        resumed = launch(run)
+        assert resumed.wait(timeout=120) == 0, run.log_path.read_text()
+        assert steps(run) == list(range(1, 61))
+
+    def test_sigint_is_a_stop_too(self, start):
+        run, process = start(max_steps=500, eval_steps=1000)
+        wait_for_step(run, process, 1)
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(timeout=60) == 0
+        assert run.exit().reason == "stopped"
+
+    def test_sigkill_loses_no_step_and_doubles_none(self, start):
+        run, process = start(max_steps=40, save_steps=3, eval_steps=1000)
+        wait_for_step(run, process, 8)
+        kill(run)
+        process.wait()
+        assert state(run) == "lost"
+        resumed = launch(run)
+        assert resumed.wait(timeout=120) == 0, run.log_path.read_text()
+        assert steps(run) == list(range(1, 41))
+        frames = [pd.read_parquet(path) for path in run.completions.glob("train-*")]
+        assert sorted(int(frame["step"].iloc[0]) for frame in frames) == list(range(1, 41))
+
+    def test_a_torn_checkpoint_is_passed_over(self, start):
+        run, process = start(max_steps=4)
+        assert process.wait(timeout=120) == 0
+        (run.checkpoints / "checkpoint-4" / "complete.json").unlink()
+        run.exit_path.unlink()
+        resumed = launch(run)
+        assert resumed.wait(timeout=120) == 0, run.log_path.read_text()
+        assert steps(run) == [1, 2, 3, 4]
+
+    def test_a_resumed_run_goes_on_exactly_where_it_was(self, start):
+        whole, process = start(max_steps=6, save_steps=2)
+        assert process.wait(timeout=120) == 0
+        broken, process = start(max_steps=6, save_steps=2)
+        wait_for_step(broken, process, 3)
+        kill(broken)
+        process.wait()
+        assert launch(broken).wait(timeout=120) == 0, broken.log_path.read_text()
+        assert completions(broken) == completions(whole)
+
+    def test_a_broken_spec_ends_as_failed_with_words_and_no_traceback(self, start):
+        run, process = start(rewards={"default": [{"name": "no_such_reward"}]})
+        assert process.wait(timeout=60) == 1
+        end = run.exit()
+        assert (end.reason, end.traceback) == ("failed", "")
+        assert "no reward called 'no_such_reward'" in end.message
+
+    def test_a_bug_ends_as_failed_with_its_traceback(self, start, monkeypatch, tmp_path):
+        (tmp_path / "sitecustomize.py").write_text("import core.check\ndel core.check.check_routes\n")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        run, process = start()
+        assert process.wait(timeout=60) == 1
+        end = run.exit()
+        assert end.reason == "failed"
+        assert "NameError" in end.traceback
+
+    def test_reward_errors_are_masked_and_counted(self, start):
+        run, process = start(rewards={"default": [{"name": "length"}, {"name": "json_fields"}]}, max_steps=1)
+        assert process.wait(timeout=60) == 1, "a column that is nowhere is an error before the start"
+        run, process = start(rewards={"default": [{"name": "length"}, {"name": "math_answer"}]}, max_steps=1)
+        assert process.wait(timeout=60) == 0, run.log_path.read_text()
+
+
+def completions(run) -> dict[str, list[str]]:
+    return {path.name: pd.read_parquet(path)["completion"].tolist() for path in sorted(run.completions.glob("train-*"))}

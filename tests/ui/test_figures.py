@@ -1,0 +1,83 @@
+"""The figures draw what the records say and nothing that they do not."""
+
+import pytest
+
+from ui.figures import MOST_POINTS, reward_curves, shortened, smoothed, task_points, thinned
+from ui.theme import OKABE_ITO, task_colour
+
+
+def record(step, split="train", **rewards):
+    tasks = [{"task": task, "reward": reward, "scored": 8} for task, reward in rewards.items()]
+    return {"step": step, "split": split, "tasks": tasks}
+
+
+RECORDS = [record(0, "held_out", math=0.1, code=0.2), record(1, math=0.25, code=None), record(2, math=0.5)]
+
+
+def drawn(figure, name):
+    """Task curves of one kind that have points."""
+    return [trace for trace in figure.data if name in (trace.hovertemplate or "") and len(trace.x)]
+
+
+class TestTaskPoints:
+    def test_a_step_without_a_total_is_left_out_and_never_0(self):
+        assert task_points(RECORDS, "train", "code") == []
+        assert task_points(RECORDS, "train", "math") == [(1, 0.25, 8), (2, 0.5, 8)]
+
+
+class TestRewardCurves:
+    def test_every_task_has_a_plot_of_its_own_with_its_own_colour(self):
+        figure = reward_curves(RECORDS, ["math", "code"], revision="run")
+        assert [title.text for title in figure.layout.annotations] == ["math", "code"]
+        (math,) = drawn(figure, "train, smoothed")
+        assert (math.line.color, list(math.x)) == (OKABE_ITO[0], [1, 2])
+        held_out = drawn(figure, "held out")
+        assert [trace.marker.color for trace in held_out] == list(OKABE_ITO[:2])
+
+    def test_axes_say_what_they_measure(self):
+        figure = reward_curves(RECORDS, ["math", "code"], revision="run")
+        assert figure.layout.yaxis.title.text == "mean reward"
+        assert figure.layout.xaxis.title.text == "step"
+
+    def test_zoom_is_kept_while_the_run_is_the_same(self):
+        assert reward_curves(RECORDS, ["math"], revision="run").layout.uirevision == "run"
+
+    @pytest.mark.parametrize("count", [1, 4, 5, 23])
+    def test_any_number_of_tasks_fits(self, count):
+        tasks = [f"task {n}" for n in range(count)]
+        assert len(reward_curves([record(1, **dict.fromkeys(tasks, 0.5))], tasks, "r").layout.annotations) == count
+
+    def test_a_task_name_with_markup_is_shown_and_not_obeyed(self):
+        figure = reward_curves([record(1, **{"<b>x</b>": 0.5})], ["<b>x</b>"], "r")
+        assert figure.layout.annotations[0].text == "&lt;b&gt;x&lt;/b&gt;"
+
+
+class TestSmoothed:
+    def test_the_first_value_counts_in_full(self):
+        assert smoothed([0.5]) == [0.5]
+
+    def test_a_constant_stays_what_it_is(self):
+        assert smoothed([0.3] * 50) == pytest.approx([0.3] * 50)
+
+    def test_it_lags_behind_a_step_up(self):
+        curve = smoothed([0.0] * 10 + [1.0] * 3)
+        assert 0 < curve[10] < curve[11] < curve[12] < 1
+
+
+class TestThinned:
+    def test_few_points_stay(self):
+        assert thinned([1, 2, 3]) == [1, 2, 3]
+
+    def test_many_are_thinned_and_keep_both_ends(self):
+        points = thinned(range(100_000))
+        assert (len(points), points[0], points[-1]) == (MOST_POINTS, 0, 99_999)
+
+
+def test_the_first_tasks_have_colours_that_colour_blind_people_tell_apart_and_no_colour_comes_twice():
+    colours = [task_colour(n) for n in range(40)]
+    assert tuple(colours[:7]) == OKABE_ITO
+    assert len(set(colours)) == 40
+
+
+def test_long_names_are_cut():
+    assert shortened("a" * 100) == "a" * 27 + "…"
