@@ -102,7 +102,10 @@ class Reward:
     function: Callable[..., Any] = field(repr=False)
 
     def score(self, batch: Batch, params: Mapping[str, Any]) -> list[Outcome]:
-        """One outcome per completion, in order. Exceptions become `RewardError`s; nothing is raised."""
+        """One outcome per completion, in order. A function's exceptions become `RewardError`s.
+
+        Invalid parameters raise pydantic's ValidationError; `core.routing.check_routes` finds them before a run.
+        """
         parameters = self.parameters(**params)
         if not self.per_completion:
             return self._score_batch(batch, parameters)

@@ -104,7 +104,7 @@ def test_the_example_is_ready_to_start_at_once(page):
     expect(page.locator("#start-note")).to_contain_text("No errors: 4 tasks, 480 rows to train on, 32 held out.")
     expect(page.locator("#start-run")).to_be_enabled()
     for task in ("math", "code", "sentiment", "json"):
-        expect(page.locator("#tasks td:visible").get_by_text(task, exact=True).first).to_be_visible()
+        expect(page.locator("#tasks")).to_contain_text(task)
 
 
 def test_a_broken_spec_says_what_where_and_how_to_mend_it_and_cannot_start(page, document):
