@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 
@@ -29,8 +30,10 @@ def serve(arguments: Namespace) -> int:
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(prog="app.py", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1", help="address to serve on (default: this machine only)")
-    parser.add_argument("--port", type=int, default=7860, help="port to serve on (default: 7860)")
+    # A Space says through these variables where to listen.
+    host, port = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), int(os.environ.get("GRADIO_SERVER_PORT", "7860"))
+    parser.add_argument("--host", default=host, help=f"address to serve on (default: {host})")
+    parser.add_argument("--port", type=int, default=port, help=f"port to serve on (default: {port})")
     parser.set_defaults(run=serve)
     add_commands(parser.add_subparsers(title="commands", metavar="COMMAND"))
     return parser

@@ -48,8 +48,7 @@ def group_spread(totals: Floats, groups: Ints) -> Floats:
 
 
 def _sum_then_normalize(totals: Floats, groups: Ints, scale: str) -> Floats:
-    mean, spread = _moments(totals, groups)
-    centred = totals - mean
+    centred, spread = _centred(totals, groups)
     if scale == "none":
         return centred
     return centred / ((spread if scale == "group" else _spread(totals)) + EPSILON)
@@ -59,11 +58,17 @@ def _normalize_then_sum(scores: Scores, groups: Ints) -> Floats:
     total = np.zeros(len(groups))
     for k in range(len(scores.keys)):
         column = np.where(scores.failed, np.nan, scores.values[:, k])
-        mean, spread = _moments(column, groups)
-        total += np.nan_to_num(scores.weights[:, k]) * np.nan_to_num((column - mean) / (spread + EPSILON))
+        centred, spread = _centred(column, groups)
+        total += np.nan_to_num(scores.weights[:, k]) * np.nan_to_num(centred / (spread + EPSILON))
     total[np.isnan(scores.totals)] = np.nan
     known = total[~np.isnan(total)]
     return (total - known.mean()) / (_spread(total) + EPSILON) if known.size else total
+
+
+def _centred(values: Floats, groups: Ints) -> tuple[Floats, Floats]:
+    """Values less their group's mean, and the group's spread. Where all are the same, 0 and no rounding error of it."""
+    mean, spread = _moments(values, groups)
+    return np.where(spread < FLAT, 0.0, values - mean), spread
 
 
 def _moments(values: Floats, groups: Ints) -> tuple[Floats, Floats]:

@@ -88,9 +88,9 @@ def _check_batch(spec: RunSpec) -> list[Problem]:
     batch = settings.get("generation_batch_size") or settings["per_device_train_batch_size"] * (
         settings.get("steps_per_generation") or settings.get("gradient_accumulation_steps", 1)
     )
-    if group < 2:
+    if group is None or group < 2:
         return [Problem("grpo.num_generations", f"a group of {group} has no spread.", "Use at least 2; 8 is usual.")]
-    if batch % group:
+    if batch < group or batch % group:
         what = f"a generation batch of {batch} completions is not made of whole groups of {group}."
         mend = "Make per_device_train_batch_size a multiple of num_generations."
         return [Problem("grpo.num_generations", what, mend)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -102,7 +103,7 @@ def _lines(source: Path) -> Iterator[bytes]:
 
 def _read(line: bytes, table: RoutingTable) -> _Row:
     try:
-        fields = json.loads(line, parse_constant=_refuse_constant)
+        fields = json.loads(line, parse_constant=_refuse_constant, parse_float=_finite)
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         text = line.decode("utf-8", "replace").rstrip("\r\n")
         return _Row({"line": text}, (), False, f"this line is not valid JSON: {error}")
@@ -116,6 +117,13 @@ def _read(line: bytes, table: RoutingTable) -> _Row:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON value")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text:.40} is too large for a number")
+    return value
 
 
 def _dump(row: Mapping[str, Any]) -> str:
@@ -165,7 +173,7 @@ def _scorable(row: _Row, j: int, tokenize: Tokenize | None) -> dict[str, Any]:
     """The fields as rewards see them; token ids of a group are a list of lists."""
     ids = row.fields.get(COMPLETION_IDS)
     if ids is None and tokenize is not None:
-        ids = tokenize(row.completions[j])
+        ids = tokenize(row.completions[j].encode("utf-8", "replace").decode())  # half a surrogate pair is no token
     elif ids is not None and row.is_group:
         ids = ids[j] if isinstance(ids, list) and j < len(ids) else None
     known = {name: value for name, value in row.fields.items() if name not in ("completion", COMPLETION_IDS)}

@@ -8,8 +8,10 @@ thread of its own, which libraries with alarm-based time limits need.
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 import signal
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +33,7 @@ Row = Mapping[str, Any]
 COMPLETION_IDS = "completion_ids"
 CHUNK = 16  # completions per call: large enough to hide the hand-over, small enough to spread over two processes
 PROCESSES = 2
+NOT_COLUMNS = ("prompt", "prompts", "completions")  # what TRL's contract hands over under names of its own
 MEMORY_LIMIT = 8 << 30  # bytes of address space per process; libraries such as torch reserve far more than they use
 
 
@@ -176,7 +179,7 @@ def _batch(reward: Reward, rows: Sequence[Row], completions: Sequence[str]) -> B
     if reward.per_completion:
         names = [*reward.columns, *reward.optional_columns]
     else:
-        names = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in ("prompt",)]
+        names = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in NOT_COLUMNS]
     return Batch(
         prompts=[as_messages(row["prompt"]) for row in rows],
         completions=completions,
@@ -198,7 +201,7 @@ class _Pending:
         """Wait for the scores; where the process hung or died, find the completion to blame one by one."""
         try:
             return list(self._future.result())
-        except (FutureTimeout, ProcessExpired, MemoryError) as error:
+        except FAILURES as error:
             if not self._reward.per_completion or len(self._batch.completions) == 1:
                 return [_blame(error, self._reward)] * len(self._batch.completions)
         return [self._alone(i) for i in range(len(self._batch.completions))]
@@ -212,15 +215,28 @@ class _Pending:
         try:
             outcomes: list[Outcome] = self._schedule(batch).result()
             return outcomes[0]
-        except (FutureTimeout, ProcessExpired, MemoryError) as error:
+        except FAILURES as error:
             return _blame(error, self._reward)
 
     def _schedule(self, batch: Batch) -> Any:
-        arguments = [self._reward.name, dict(self.call.route.params), batch]
+        """A future. Pickled here, because what cannot be pickled would end the pool's own thread and hang it."""
+        try:
+            payload = pickle.dumps(batch)
+        except Exception as error:  # whatever a column's values raise; values nested too deep: RecursionError
+            refused: Future[Any] = Future()
+            refused.set_exception(RewardError(f"its columns cannot be handed to a reward ({type(error).__name__})"))
+            return refused
+        arguments = [self._reward.name, dict(self.call.route.params), payload]
         return self._pool.schedule(_score_in_child, args=arguments, timeout=self._reward.timeout_s)
 
 
+# What a call ends with instead of scores; RewardError: it could not be handed over, or the reward would not return.
+FAILURES = (FutureTimeout, ProcessExpired, MemoryError, RewardError)
+
+
 def _blame(error: BaseException, reward: Reward) -> RewardError:
+    if isinstance(error, RewardError):
+        return error
     if isinstance(error, FutureTimeout):
         return RewardError(f"no score within {reward.timeout_s:g} s")
     if isinstance(error, MemoryError):
@@ -239,5 +255,11 @@ def _prepare_child() -> None:
     registry()
 
 
-def _score_in_child(name: str, params: dict[str, Any], batch: Batch) -> list[Outcome]:
-    return registry()[name].score(batch, params)
+def _score_in_child(name: str, params: dict[str, Any], payload: bytes) -> list[Outcome]:
+    """Sends nothing back that a reward made, its exceptions included: what cannot be unpickled breaks the pool."""
+    batch = pickle.loads(payload)
+    try:
+        outcomes = registry()[name].score(batch, params)
+        return [RewardError(str(outcome)) if isinstance(outcome, RewardError) else outcome for outcome in outcomes]
+    except (Exception, SystemExit) as error:  # sys.exit() in a reward, or an exception that cannot say what it is
+        raise RewardError(f"the reward ended with {type(error).__name__} instead of a score") from None

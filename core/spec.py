@@ -22,7 +22,7 @@ DEFAULT_ROUTE = "default"
 class Part(BaseModel):
     """A part of a spec: unknown fields are errors, values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
 
 
 class ReasoningGymTask(Part):
@@ -163,12 +163,27 @@ def read_plan(path: Path) -> Plan:
 def parse_yaml(text: str, where: str) -> Any:
     """A YAML (so also a JSON) document, or a `UserError` with line and column."""
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _UniqueKeys)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{where} line {mark.line + 1}, column {mark.column + 1}" if mark else where
         what = getattr(error, "problem", None) or str(error)
         raise UserError(Problem(place, f"not valid YAML: {what}.", "Check indentation, colons and quotes.")) from None
+    except (ValueError, LookupError, AttributeError, RecursionError) as error:  # such as the date 2024-13-45
+        raise UserError(Problem(where, f"not valid YAML: {error}.", "Put quotes around what is text.")) from None
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """PyYAML drops the first of two equal keys without a word, and a task's rewards with it; YAML forbids them."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
+                raise yaml.MarkedYAMLError(problem=f"{key.value!r} is given twice", problem_mark=key.start_mark)
+            seen.add((key.tag, str(key.value)))
+        return node
 
 
 def _read_document(path: Path) -> Any:
@@ -199,6 +214,10 @@ def _problem(model: type[BaseModel], where: str, detail: Any) -> Problem:
     if detail["type"] == "extra_forbidden":
         known = _fields_at(model, detail["loc"][:-1])
         return Problem(place, "there is no such field.", did_you_mean(str(detail["loc"][-1]), known))
+    if detail["loc"][-1:] == ("[key]",) or detail["type"] == "invalid_key":  # YAML reads 1, no, yes, on as no text
+        parent = field_path(detail["loc"][:-2])
+        what = f"the name {detail['input']!r:.80} is not text."
+        return Problem(f"{where}: {parent}" if parent else where, what, "Put quotes around it.")
     if detail["type"] == "missing":
         return Problem(place, "this field is missing.", "Add it; docs/run-spec.md shows every field.")
     value = "" if isinstance(detail["input"], Mapping) else f" (found {detail['input']!r:.80})"

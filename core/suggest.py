@@ -5,6 +5,7 @@ A guess is a starting point to edit, never a silent decision: it is written out 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,10 +69,11 @@ def _route(task: str, columns: TaskColumns, rows: Any) -> Route:
 
 
 def _answer_route(answers: Sequence[str]) -> Route:
-    labels = sorted(set(answers))
+    spellings = {" ".join(answer.casefold().split()): answer for answer in answers}
+    labels = sorted(spellings.values())
     if all(map(_is_number, labels)):
         return Route(name="math_answer")
-    if 2 <= len(labels) <= MOST_LABELS and len(answers) >= 4 * len(labels):
+    if "" not in spellings and 2 <= len(labels) <= MOST_LABELS and len(answers) >= 4 * len(labels):
         return Route(name="choice", params={"labels": labels})
     return Route(name="exact_match")
 
@@ -90,10 +92,9 @@ def _answers(task: str, rows: Any) -> list[str]:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text.replace(",", ""))
+        return math.isfinite(float(text.replace(",", "")))
     except ValueError:
         return False
-    return True
 
 
 def suggested_name(path: Path) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 
 import gradio as gr
 
+from core.errors import Problem, UserError
 from ui import start, watch
 from ui.texts import t
 from ui.theme import CSS, theme
@@ -26,6 +28,8 @@ def build_app() -> gr.Blocks:
 def serve(host: str, port: int) -> int:
     """Serve until Ctrl-C; runs go on without the app."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    if in_use(host, port):
+        raise UserError(Problem(f"{host}:{port}", "something else listens there already.", "Name another with --port."))
     build_app().launch(
         server_name=host,
         server_port=port,
@@ -37,3 +41,10 @@ def serve(host: str, port: int) -> int:
         show_error=True,
     )
     return 0
+
+
+def in_use(host: str, port: int) -> bool:
+    """Whether a server listens there; gradio would say so with a traceback."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((host, port)) == 0

@@ -22,10 +22,11 @@ def start(model, tmp_path):
     """Launches runs of the toy spec; none outlives its test."""
     runs = []
 
-    def launched(rewards=None, **grpo):
-        document = spec_document(model, write_rows(tmp_path / "rows.jsonl", tagged_rows(20)), **grpo)
-        if rewards:
-            document["rewards"] = rewards
+    def launched(rewards=None, answers=None, on_reward_error="mask", **grpo):
+        rows = [{**row, "answer": (answers or {}).get(row["task"], row["answer"])} for row in tagged_rows(20)]
+        document = spec_document(model, write_rows(tmp_path / "rows.jsonl", rows), **grpo)
+        document["rewards"] = rewards or document["rewards"]
+        document["on_reward_error"] = on_reward_error
         run = create_run(parse_spec(document, "toy"), tmp_path / f"run-{len(runs)}")
         runs.append((run, launch(run)))
         return runs[-1]
@@ -143,11 +144,29 @@ class TestEndings:
         assert end.reason == "failed"
         assert "NameError" in end.traceback
 
-    def test_reward_errors_are_masked_and_counted(self, start):
-        run, process = start(rewards={"default": [{"name": "length"}, {"name": "json_fields"}]}, max_steps=1)
-        assert process.wait(timeout=60) == 1, "a column that is nowhere is an error before the start"
-        run, process = start(rewards={"default": [{"name": "length"}, {"name": "math_answer"}]}, max_steps=1)
-        assert process.wait(timeout=60) == 0, run.log_path.read_text()
+    @pytest.mark.parametrize(("on_error", "reason"), [("mask", "finished"), ("stop", "failed")])
+    def test_a_reward_that_cannot_decide_is_masked_and_counted_or_ends_the_run(self, start, on_error, reason):
+        undecided = {"name": "math_answer", "weight": 2}
+        run, process = start(
+            rewards={"short": [{"name": "length"}], "long": [{"name": "length"}, undecided]},
+            answers={"long": "the moon"},
+            on_reward_error=on_error,
+            max_steps=1,
+        )
+        process.wait(timeout=120)
+        assert run.exit().reason == reason, run.log_path.read_text()
+        if on_error == "stop":
+            assert "'the moon' cannot be read as mathematics" in run.exit().message
+            return
+        (record,) = [record for record in run.records()[0] if record["split"] == "train"]
+        tasks = {task["task"]: task for task in record["tasks"]}
+        assert (tasks["long"]["errors"], tasks["long"]["scored"], tasks["long"]["reward"]) == (4, 0, None)
+        assert tasks["short"]["errors"] == 0
+        frame = pd.read_parquet(run.completions / "train-000001-0000.parquet")
+        long = frame[frame["task"] == "long"]
+        assert long["total"].isna().all()
+        assert (long["advantage"] == 0).all()
+        assert long["error/math_answer"].str.contains("the moon").all()
 
 
 def completions(run) -> dict[str, list[str]]:

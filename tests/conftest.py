@@ -1,0 +1,12 @@
+"""Every test has a home of its own: nothing is read from or written to the user's cache and runs."""
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """Caches and runs go below the test's own folder."""
+    monkeypatch.setenv("SIGNALBOX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SIGNALBOX_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # a toy model is too small to share out between threads
+    return tmp_path

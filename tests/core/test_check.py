@@ -1,0 +1,126 @@
+import pytest
+
+from core.check import check, task_columns
+from core.data import load_data
+from core.spec import DataSpec, parse_spec
+from tests.toys import write_rows
+
+ROWS = [
+    row
+    for n in range(20)
+    for row in (
+        {"task": "math", "prompt": f"{n}+1?", "answer": str(n + 1)},
+        {"task": "poetry", "prompt": f"Sing of {n}.", "mood": "glad" if n % 2 else None},
+    )
+]
+ROUTES = {"math": [{"name": "math_answer"}], "poetry": [{"name": "length"}]}
+
+
+@pytest.fixture
+def report(tmp_path):
+    """Checks a run over rows of two tasks, both covered, with the given parts changed."""
+
+    def _report(rows=ROWS, rewards=None, data=None, **parts):
+        path = write_rows(tmp_path / "rows.jsonl", rows)
+        source = {"path": str(path), "held_out": {"rows_per_task": 2}, **(data or {})}
+        return check(parse_spec({"data": source, "rewards": rewards or ROUTES, **parts}, "run.yaml"))
+
+    return _report
+
+
+def told(report):
+    return [f"{problem.severity}: {problem}" for problem in report.problems]
+
+
+def test_a_run_that_fits_has_no_problems_and_its_data(report):
+    found = report()
+    assert told(found) == []
+    assert (len(found.data.train), len(found.data.held_out)) == (36, 4)
+
+
+@pytest.mark.parametrize(
+    ("parts", "says"),
+    [
+        # routing
+        ({"rewards": {**ROUTES, "math": [{"name": "math_anser"}]}}, "error: rewards.math[0].name: there is no reward"),
+        ({"rewards": {**ROUTES, "math": [{"name": "length", "params": {"max": 1}}]}}, "error: rewards.math[0].params."),
+        ({"rewards": {"math": ROUTES["math"]}}, "error: task 'poetry': no reward scores its 18 rows."),
+        ({"rewards": {**ROUTES, "maths": ROUTES["math"]}}, "error: rewards.maths: the data has no task 'maths'. Did y"),
+        ({"rewards": {**ROUTES, "math": [{"name": "python_tests"}]}}, "error: rewards.math[0]: python_tests needs a c"),
+        ({"rewards": {"default": [{"name": "exact_match"}]}}, "error: rewards.default[0]: exact_match needs 'answer'"),
+        ({"rewards": {**ROUTES, "math": [{"name": "length", "weight": 0}]}}, "warning: rewards.math: every weight is "),
+        # options
+        ({"grpo": {"learnin_rate": 1}}, "error: grpo.learnin_rate: there is no such field. Did you mean 'learning_rat"),
+        ({"lora": {"r": "big"}}, "error: lora.r: found 'big'; the type is int."),
+        # batches
+        ({"grpo": {"num_generations": 1}}, "error: grpo.num_generations: a group of 1 has no spread."),
+        ({"grpo": {"num_generations": None}}, "error: grpo.num_generations: a group of None has no spread."),
+        ({"grpo": {"num_generations": 5}}, "error: grpo.num_generations: a generation batch of 32 completions is not"),
+        ({"grpo": {"per_device_train_batch_size": 0}}, "error: grpo.num_generations: a generation batch of 0 completi"),
+        ({"grpo": {"generation_batch_size": 12}}, "error: grpo.num_generations: a generation batch of 12 completions"),
+        ({"grpo": {"num_generations_eval": 3}}, "error: grpo.per_device_eval_batch_size: 32 is not made of whole grou"),
+        # shares
+        ({"tasks": {"math": {"share": 0.7}, "poetry": {"share": 0.7}}}, "error: tasks: the shares add up to 1.4, more"),
+        ({"tasks": {"math": {"share": 1}}}, "error: tasks: the shares leave nothing for poetry."),
+        ({"tasks": {"math": {"share": 0.2}, "poetry": {"share": 0.2}}}, "warning: tasks: the shares add up to 0.4; th"),
+        ({"tasks": {"maths": {"share": 0.2}}}, "error: tasks.maths: the data has no task 'maths'. Did you mean 'math'"),
+        # templates
+        ({"tasks": {"math": {"prompt_template": "Think."}}}, "error: tasks.math.prompt_template: it uses no column"),
+        ({"tasks": {"math": {"prompt_template": "{promt}"}}}, "error: tasks.math.prompt_template: it uses no column"),
+        ({"tasks": {"math": {"prompt_template": "{prompt} {anwer}"}}}, "warning: tasks.math.prompt_template: {anwer} "),
+        # data
+        ({"data": {"path": "gone.jsonl"}}, "error: gone.jsonl: there is no such file or folder."),
+        ({"data": {"held_out": {"rows_per_task": 0}}}, "warning: data.held_out: no rows are held out"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_found_before_anything_runs(report, parts, says):
+    assert any(line.startswith(says) for line in told(report(**parts))), told(report(**parts))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        pytest.param({"rewards": {"math": ROUTES["math"], "default": [{"name": "length"}]}}, id="a default route"),
+        pytest.param({"grpo": {"learning_rate": "3e-4"}}, id="YAML's 3e-4"),
+        pytest.param({"grpo": {"num_generations": 4, "steps_per_generation": 2}}, id="whole groups"),
+        pytest.param({"tasks": {"math": {"share": 0.7}}}, id="a share that leaves some"),
+        pytest.param({"tasks": {"math": {"prompt_template": 'Answer {"n": 1}: {prompt}'}}}, id="braces around no name"),
+    ],
+)
+def test_what_is_right_passes(report, parts):
+    assert told(report(**parts)) == []
+
+
+def test_an_optional_column_that_some_rows_lack_is_no_problem_and_a_needed_one_is_a_warning(report):
+    rows = [{**row, "answer": row.get("answer") if n % 8 else None} for n, row in enumerate(ROWS)]
+    (line,) = told(report(rows=rows))
+    assert line.startswith("warning: rewards.math[0]: math_answer needs 'answer', which is empty in ")
+
+
+def test_problems_in_spec_and_data_are_told_together(report):
+    found = report(rows=[{"task": "math", "prompt": ""}], rewards={"math": [{"name": "nope"}]}, lora={"q": 1})
+    assert found.data is None
+    assert len(found.errors) == 3
+
+
+def test_an_error_blocks_and_a_warning_does_not(report):
+    found = report(rewards={**ROUTES, "poetry": [{"name": "length", "weight": 0}], "x": [{"name": "length"}]})
+    assert [problem.where for problem in found.errors] == ["rewards.x"]
+    assert [problem.where for problem in found.warnings] == ["rewards.poetry"]
+
+
+def test_a_held_out_task_that_is_not_trained_on_is_an_error(report, tmp_path):
+    held_out = write_rows(tmp_path / "held.jsonl", [{"task": "code", "prompt": "x"}, {"task": "math", "prompt": "?"}])
+    lines = told(report(data={"held_out": {"path": str(held_out), "rows_per_task": 2}}))
+    assert any("task 'code' has no rows to train on" in line for line in lines)
+    assert any("task 'poetry' has no held-out rows" in line for line in lines)
+
+
+def test_empty_cells_are_counted_for_each_task_and_column(tmp_path):
+    path = write_rows(tmp_path / "rows.jsonl", ROWS)
+    spec = DataSpec.model_validate({"path": str(path), "held_out": {"rows_per_task": 0}})
+    found = task_columns(load_data(spec).train)
+    assert {task: (columns.rows, dict(columns.empty)) for task, columns in found.items()} == {
+        "math": (20, {"prompt": 0, "answer": 0, "mood": 20}),
+        "poetry": (20, {"prompt": 0, "answer": 20, "mood": 10}),
+    }

@@ -1,0 +1,162 @@
+"""The command line as a user types it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from toys import make_model, spec_document, tagged_rows, write_rows
+
+PROJECT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return make_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def spec(model, tmp_path):
+    """Writes the toy run spec, changed as the test asks, and gives its path."""
+
+    def write(rewards=None, **grpo):
+        document = spec_document(model, write_rows(tmp_path / "rows.jsonl", tagged_rows(20)), **grpo)
+        document["rewards"] = rewards or document["rewards"]
+        path = tmp_path / "run.yaml"
+        path.write_text(yaml.safe_dump(document))
+        return path
+
+    return write
+
+
+def app(*arguments, cwd):
+    command = [sys.executable, str(PROJECT / "app.py"), *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=180)
+
+
+class TestCheck:
+    def test_a_good_spec_passes_and_every_task_is_listed(self, spec, tmp_path):
+        found = app("check", spec(), cwd=tmp_path)
+        assert found.returncode == 0, found.stderr
+        assert "short: 18 rows, 2 held out, scored by length" in found.stdout
+        assert "0 errors, 0 warnings" in found.stdout
+
+    def test_a_mistyped_reward_is_named_with_the_nearest_and_the_exit_status_is_1(self, spec, tmp_path):
+        found = app("check", spec({"default": [{"name": "lenght"}]}), cwd=tmp_path)
+        assert found.returncode == 1
+        assert (
+            "error: rewards.default[0].name: there is no reward called 'lenght'. Did you mean 'length'?" in found.stderr
+        )
+
+    def test_a_missing_file_is_said_in_words(self, tmp_path):
+        found = app("check", "nowhere.yaml", cwd=tmp_path)
+        assert (found.returncode, found.stderr) == (1, "error: nowhere.yaml: there is no such file. Check the path.\n")
+
+    @pytest.mark.parametrize("example", sorted((PROJECT / "examples").glob("*.yaml")), ids=lambda path: path.stem)
+    def test_every_example_is_without_a_flaw_from_any_folder(self, example, tmp_path):
+        found = app("check", example, cwd=tmp_path)
+        assert found.returncode == 0, found.stderr
+        assert "0 errors, 0 warnings" in found.stdout
+
+
+class TestTrain:
+    def test_it_prints_every_tasks_reward_as_it_goes_and_the_table_at_the_end(self, spec, tmp_path):
+        found = app("train", spec(), "--out", "here", cwd=tmp_path)
+        assert found.returncode == 0, found.stdout + found.stderr
+        assert [line.split()[1] for line in found.stdout.splitlines() if line.startswith("step")] == [
+            f"{n}/6" for n in range(1, 7)
+        ]
+        table = found.stdout[found.stdout.index("Held-out reward, before and after") :]
+        assert all(task in table for task in ("short", "long", "before", "after", "change"))
+        assert "finished: All 6 steps done." in found.stdout
+        listed = app("runs", cwd=tmp_path)
+        assert "No runs yet" in listed.stdout, "--out here is outside the root that `runs` lists"
+        assert json.loads((tmp_path / "here" / "exit.json").read_text())["reason"] == "finished"
+
+    def test_ctrl_c_stops_it_at_a_checkpoint_and_resume_goes_on(self, spec, tmp_path):
+        command = [sys.executable, str(PROJECT / "app.py"), "train", str(spec(max_steps=60, eval_steps=1000))]
+        process = subprocess.Popen(
+            [*command, "--out", "here"], cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        for line in process.stdout:
+            if line.startswith("step    2"):
+                os.kill(process.pid, signal.SIGINT)
+                break
+        rest, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, rest
+        assert "Stopping after this step" in rest
+        assert "stopped: Stopped on request after step" in rest
+        resumed = app("resume", "here", cwd=tmp_path)
+        assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+        assert "finished: All 60 steps done." in resumed.stdout
+        lines = (tmp_path / "here" / "metrics.jsonl").read_text().splitlines()
+        steps = [record["step"] for record in map(json.loads, lines) if record["split"] == "train"]
+        assert steps == list(range(1, 61))
+
+    def test_an_error_in_the_spec_starts_nothing(self, spec, tmp_path):
+        found = app("train", spec(num_generations=3), "--out", "here", cwd=tmp_path)
+        assert found.returncode == 1
+        assert "not made of whole groups of 3" in found.stderr
+        assert not (tmp_path / "here").exists()
+
+    def test_a_folder_that_exists_is_not_written_into(self, spec, tmp_path):
+        (tmp_path / "here").mkdir()
+        found = app("train", spec(), "--out", "here", cwd=tmp_path)
+        assert found.returncode == 1
+        assert "this folder exists already" in found.stderr
+        assert list((tmp_path / "here").iterdir()) == []
+
+
+class TestScore:
+    def test_rows_go_to_standard_output_and_the_summary_to_standard_error(self, tmp_path):
+        rows = write_rows(
+            tmp_path / "rows.jsonl",
+            [
+                {"task": "math", "answer": "42", "completion": "The answer is 42"},
+                {"task": "math", "answer": "42", "completion": ["41", "$42$"]},
+                {"task": "math", "completion": "42"},
+            ],
+        )
+        (tmp_path / "plan.yaml").write_text("math: [{name: math_answer}]")
+        found = app("score", rows, "--plan", "plan.yaml", cwd=tmp_path)
+        assert found.returncode == 0, found.stderr
+        right, group, failed = map(json.loads, found.stdout.splitlines())
+        assert (right["rewards"], right["total"]) == ({"math_answer": 1.0}, 1.0)
+        assert group["rewards"] == {"math_answer": [0.0, 1.0]}
+        assert group["advantages"] == pytest.approx([-0.707, 0.707], abs=1e-3)
+        assert failed["rewards"] == {"math_answer": None}
+        assert failed["errors"] == {"math_answer": "the row has no 'answer'"}
+        assert failed["total"] is None
+        assert "3 rows, 4 completions, 0 not scored" in found.stderr
+        assert "1 x the row has no 'answer'" in found.stderr
+
+    def test_the_file_being_read_is_never_written_over(self, tmp_path):
+        rows = write_rows(tmp_path / "rows.jsonl", [{"task": "a", "completion": "x"}])
+        (tmp_path / "plan.yaml").write_text("default: [{name: length}]")
+        before = rows.read_text()
+        assert app("score", rows, "--plan", "plan.yaml", "--out", rows, cwd=tmp_path).returncode == 1
+        assert rows.read_text() == before
+
+    def test_token_counting_rewards_use_the_plans_tokenizer(self, model, tmp_path):
+        rows = write_rows(tmp_path / "rows.jsonl", [{"task": "a", "completion": "abcd"}])
+        plan = {"model": str(model), "rewards": {"a": [{"name": "length", "params": {"unit": "tokens", "maximum": 4}}]}}
+        (tmp_path / "plan.yaml").write_text(json.dumps(plan))
+        found = app("score", rows, "--plan", "plan.yaml", cwd=tmp_path)
+        assert json.loads(found.stdout)["total"] == 1.0, found.stderr
+
+
+class TestServe:
+    def test_a_port_in_use_is_said_in_words(self, tmp_path):
+        import socket
+
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            found = app("--port", port, cwd=tmp_path)
+        assert found.returncode == 1
+        assert f"127.0.0.1:{port}: something else listens there already. Name another with --port." in found.stderr
