@@ -25,10 +25,11 @@ from core.errors import Problem, UserError
 from core.spec import RunSpec, parse_spec, parse_yaml
 
 Reason = Literal["finished", "stopped", "failed", "lost"]
-State = Literal["running", "finished", "stopped", "failed", "lost"]
+State = Literal["created", "running", "finished", "stopped", "failed", "lost"]
 
 PROJECT = Path(__file__).resolve().parent.parent
 START_TIME_TOLERANCE = 2.0  # seconds; a pid is reused by a process that started at another time
+START_POLL_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Exit:
         step: the last training step in the metrics.
         traceback: for `failed` by a bug; empty otherwise.
         time: seconds since the epoch.
+        attempt: which of the run's processes ended; an ending of an earlier one says nothing about the next.
     """
 
     reason: Reason
@@ -48,6 +50,22 @@ class Exit:
     step: int
     traceback: str = ""
     time: float = 0.0
+    attempt: int = 0
+
+
+@dataclass(frozen=True)
+class Worker:
+    """The process that works on a run.
+
+    Attributes:
+        pid: its process id.
+        started: its start time, seconds since the epoch: a pid alone may belong to another process by now.
+        attempt: 1 for the run's first process, one more for each resume.
+    """
+
+    pid: int
+    started: float
+    attempt: int
 
 
 @dataclass(frozen=True)
@@ -109,6 +127,13 @@ class RunFolder:
         except FileNotFoundError:
             raise UserError(Problem(str(self.path), "this is no run folder.", "It has no spec.yaml.")) from None
 
+    def worker(self) -> Worker | None:
+        """The process that was last started on this run."""
+        try:
+            return Worker(**json.loads(self.process_path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+
     def exit(self) -> Exit | None:
         """How the last worker ended, if it said so."""
         try:
@@ -158,10 +183,12 @@ def create_run(spec: RunSpec, path: Path | None = None) -> RunFolder:
 
 
 def launch(run: RunFolder) -> subprocess.Popen[bytes]:
-    """Start a run's worker in the background; it goes on from the last checkpoint where there is one."""
+    """Start a run's worker in the background; it goes on from the last checkpoint where there is one.
+
+    Returns as soon as the worker has put itself into the folder, so that whoever looks next sees it running.
+    """
     if state(run) == "running":
         raise UserError(Problem(run.id, "this run is running already.", "Stop it first, or watch it."))
-    run.exit_path.unlink(missing_ok=True)
     with run.log_path.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "core.training.worker", str(run.path)],
@@ -171,41 +198,52 @@ def launch(run: RunFolder) -> subprocess.Popen[bytes]:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(_python_path()), "PYTHONUNBUFFERED": "1"},
             start_new_session=True,
         )
-    with suppress(psutil.NoSuchProcess):  # it may have ended already, and then exit.json says how
-        record_process(run, process.pid)
+    while (worker := run.worker()) is None or worker.pid != process.pid:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=START_POLL_S)
+            break
+    if process.poll() is not None and (worker := run.worker()) is not None and worker.pid != process.pid:
+        raise UserError(Problem(run.id, "the worker could not start.", f"See {run.log_path}."))
     return process
 
 
-def record_process(run: RunFolder, pid: int) -> None:
-    """Write down which process works on this run."""
-    started = psutil.Process(pid).create_time()
-    write_atomically(run.process_path, json.dumps({"pid": pid, "started": started}))
+def record_worker(run: RunFolder, pid: int) -> Worker:
+    """Write down which process works on this run, as its next attempt."""
+    before = run.worker()
+    worker = Worker(pid, psutil.Process(pid).create_time(), before.attempt + 1 if before else 1)
+    write_atomically(run.process_path, json.dumps(vars(worker)))
+    return worker
 
 
 def state(run: RunFolder) -> State:
     """What a run is doing now, from its folder and the process it names.
 
-    A worker that vanished without a word (SIGKILL, power cut) leaves no exit.json: the first to notice writes `lost`.
+    A worker that vanished without a word (SIGKILL, power cut) leaves no ending: the first to notice writes `lost`.
     """
-    if (end := run.exit()) is not None:
+    worker = run.worker()
+    if worker is None:
+        return "created"
+    if (end := _ending(run, worker)) is not None:
         return end.reason
     if worker_process(run) is not None:
         return "running"
-    if (end := run.exit()) is not None:  # it may have ended between the two looks
+    if (end := _ending(run, worker)) is not None:  # a worker writes its ending before it is gone
         return end.reason
     message = "The worker vanished without a word: killed, out of memory, or the machine went down."
-    write_exit(run, Exit("lost", message, run.last_step()), replace=False)
+    write_exit(run, Exit("lost", message, run.last_step(), attempt=worker.attempt))
     return "lost"
 
 
 def worker_process(run: RunFolder) -> psutil.Process | None:
     """The live worker of a run; None where it is gone or its pid belongs to another process by now."""
+    worker = run.worker()
+    if worker is None:
+        return None
     try:
-        recorded = json.loads(run.process_path.read_text(encoding="utf-8"))
-        process = psutil.Process(recorded["pid"])
-        same = abs(process.create_time() - recorded["started"]) < START_TIME_TOLERANCE
+        process = psutil.Process(worker.pid)
+        same = abs(process.create_time() - worker.started) < START_TIME_TOLERANCE
         return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-    except (FileNotFoundError, psutil.NoSuchProcess):
+    except psutil.NoSuchProcess:
         return None
 
 
@@ -225,17 +263,15 @@ def kill(run: RunFolder) -> None:
     os.killpg(process.pid, signal.SIGKILL)
 
 
-def write_exit(run: RunFolder, end: Exit, replace: bool = True) -> None:
-    """Record how a run ended, whole or not at all; `replace=False` leaves an earlier word alone."""
-    text = json.dumps({**vars(end), "time": end.time or time.time()}, indent=2)
-    if replace:
-        write_atomically(run.exit_path, text)
-        return
-    scratch = _scratch(run.exit_path)
-    scratch.write_text(text, encoding="utf-8")
-    with suppress(FileExistsError):
-        os.link(scratch, run.exit_path)
-    scratch.unlink()
+def write_exit(run: RunFolder, end: Exit) -> None:
+    """Record how a run's process ended, whole or not at all."""
+    write_atomically(run.exit_path, json.dumps({**vars(end), "time": end.time or time.time()}, indent=2))
+
+
+def _ending(run: RunFolder, worker: Worker) -> Exit | None:
+    """How this worker ended, if it said so; the ending of an earlier attempt is not its."""
+    end = run.exit()
+    return end if end is not None and end.attempt == worker.attempt else None
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -17,7 +17,7 @@ from core.errors import Problem, UserError
 from core.metrics import reward_records
 from core.routing import RoutingTable, check_routes
 from core.scoring import COMPLETION_IDS, Scorer, Scores, join
-from core.spec import Normalisation, Plan
+from core.spec import DEFAULT_ROUTE, Normalisation, Plan
 from rewards import registry
 
 BATCH_ROWS = 256
@@ -136,6 +136,11 @@ def _dump(row: Mapping[str, Any]) -> str:
     return text
 
 
+def _task(fields: Mapping[str, Any]) -> str:
+    """The row's tag; a row without one goes the default route."""
+    return str(fields.get("task", DEFAULT_ROUTE))
+
+
 def _refusal(fields: Mapping[str, Any], texts: tuple[Any, ...], table: RoutingTable) -> str:
     task = fields.get("task")
     if "completion" not in fields:
@@ -144,7 +149,7 @@ def _refusal(fields: Mapping[str, Any], texts: tuple[Any, ...], table: RoutingTa
         return "the group under 'completion' is empty"
     if not isinstance(task, str) and "task" in fields:
         return f"the tag under 'task' is {task!r:.40}, not text"
-    if not table.of(str(task)):
+    if not table.of(_task(fields)):
         return f"no reward scores task {task!r}, and there is no default route"
     return ""
 
@@ -180,7 +185,7 @@ def _scorable(row: _Row, j: int, tokenize: Tokenize | None) -> dict[str, Any]:
     prompt = row.fields.get("prompt") or ""
     if not isinstance(prompt, str) and not _is_chat(prompt):
         prompt = json.dumps(prompt)
-    return {**known, "task": str(row.fields.get("task")), "prompt": prompt, COMPLETION_IDS: ids}
+    return {**known, "task": _task(row.fields), "prompt": prompt, COMPLETION_IDS: ids}
 
 
 def _is_chat(prompt: Any) -> bool:
@@ -191,7 +196,7 @@ def _written(row: _Row, indices: list[int | None], scores: Scores, plan: Plan) -
     """A row with its scores: plain values for one completion, lists for a group."""
     if row.refusal:
         return {**row.fields, "rewards": {}, "errors": {"row": row.refusal}, "total": None}
-    keys = [route.key for route in RoutingTable(plan.rewards).of(str(row.fields.get("task")))]
+    keys = [route.key for route in RoutingTable(plan.rewards).of(_task(row.fields))]
     cells = {key: [_number(scores.values, i, scores.keys.index(key)) for i in indices] for key in keys}
     errors = {key: [_reason(scores, i, key, row, j) for j, i in enumerate(indices)] for key in keys}
     totals = [None if i is None else _number(scores.totals[:, None], i, 0) for i in indices]

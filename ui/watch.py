@@ -105,7 +105,7 @@ def show_run(run_id: str | None, seen: str | None) -> tuple[object, ...]:
     return (
         status_line(now, records),
         gr.Button(interactive=now == "running"),
-        gr.Button(interactive=now in ("stopped", "failed", "lost")),
+        gr.Button(interactive=now in ("created", "stopped", "failed", "lost")),
         _message(run),
         _curves(run_id, records),
         _held_out(records),

@@ -6,11 +6,13 @@ written), or failed with its reason. Only a SIGKILL leaves nothing; whoever look
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,7 @@ from core.mixing import row_order, shares
 from core.models import load_tokenizer, model_source
 from core.prompts import as_text, render
 from core.routing import RoutingTable
-from core.runs import Exit, RunFolder, record_process, write_exit
+from core.runs import Exit, RunFolder, record_worker, write_exit
 from core.scoring import Scorer
 from core.spec import RunSpec
 from core.training.recorder import Recorder, rewind
@@ -55,7 +57,18 @@ def main(path: str) -> int:
     run = RunFolder(Path(path).absolute())
     stop = Stop()
     stop.listen()
-    record_process(run, os.getpid())
+    with (run.path / "worker.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # two processes would write every step twice
+        except BlockingIOError:
+            print("Another process works on this run already.", flush=True)
+            return 1
+        return _work(run, stop)
+
+
+def _work(run: RunFolder, stop: Stop) -> int:
+    worker = record_worker(run, os.getpid())
+    run.exit_path.unlink(missing_ok=True)
     try:
         end = train(run, stop)
     except UserError as error:
@@ -63,7 +76,7 @@ def main(path: str) -> int:
     except BaseException as error:  # the boundary: every ending is recorded, whatever ended it
         end = Exit("failed", f"{type(error).__name__}: {error}", run.last_step(), traceback.format_exc())
     print(end.traceback or f"{end.reason}: {end.message}", flush=True)
-    write_exit(run, end)
+    write_exit(run, replace(end, attempt=worker.attempt))
     return 0 if end.reason in ("finished", "stopped") else 1
 
 

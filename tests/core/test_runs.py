@@ -15,7 +15,7 @@ from core.runs import (
     all_runs,
     create_run,
     kill,
-    record_process,
+    record_worker,
     runs_root,
     state,
     stop,
@@ -68,36 +68,48 @@ class TestCreate:
 
 class TestState:
     def test_a_live_recorded_process_is_running(self, run, worker):
-        record_process(run, worker.pid)
+        record_worker(run, worker.pid)
         assert state(run) == "running"
 
     def test_a_worker_that_vanished_is_lost_and_the_folder_says_so(self, run, worker):
-        record_process(run, worker.pid)
+        record_worker(run, worker.pid)
         worker.kill()
         worker.wait()
         assert state(run) == "lost"
         assert json.loads(run.exit_path.read_text())["reason"] == "lost"
 
     def test_a_zombie_is_not_running(self, run, worker):
-        record_process(run, worker.pid)
+        record_worker(run, worker.pid)
         worker.kill()
         os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)  # dead, and not yet reaped
         assert state(run) == "lost"
 
     def test_a_reused_pid_is_another_process(self, run, worker):
-        record_process(run, worker.pid)
+        record_worker(run, worker.pid)
         recorded = json.loads(run.process_path.read_text())
         run.process_path.write_text(json.dumps({**recorded, "started": recorded["started"] - 100}))
         assert worker_process(run) is None
 
-    def test_an_ending_that_was_written_is_kept(self, run):
-        write_exit(run, Exit("finished", "All 3 steps done.", 3))
-        write_exit(run, Exit("lost", "too late", 0), replace=False)
+    def test_a_run_that_was_never_started_is_created_and_not_lost(self, run):
+        assert state(run) == "created"
+        assert not run.exit_path.exists()
+
+    def test_an_ending_is_known_after_its_process_is_gone(self, run, worker):
+        attempt = record_worker(run, worker.pid).attempt
+        write_exit(run, Exit("finished", "All 3 steps done.", 3, attempt=attempt))
+        worker.kill()
+        worker.wait()
         assert state(run) == "finished"
-        assert run.exit().message == "All 3 steps done."
+
+    def test_the_ending_of_an_earlier_attempt_says_nothing_about_the_next(self, run, worker):
+        first = record_worker(run, worker.pid)
+        write_exit(run, Exit("stopped", "Stopped on request.", 3, attempt=first.attempt))
+        assert state(run) == "stopped"
+        assert record_worker(run, worker.pid).attempt == 2
+        assert state(run) == "running"
 
     def test_no_scratch_files_stay_behind(self, run):
-        write_exit(run, Exit("lost", "gone", 0), replace=False)
+        write_exit(run, Exit("lost", "gone", 0))
         assert sorted(path.name for path in run.path.iterdir()) == ["exit.json", "spec.yaml"]
 
 
@@ -117,17 +129,16 @@ class TestRecords:
 
 class TestStop:
     def test_stop_asks_politely(self, run, worker):
-        record_process(run, worker.pid)
+        record_worker(run, worker.pid)
         stop(run)
         assert worker.wait(timeout=10) == -signal.SIGTERM
 
     def test_kill_does_not_ask(self, run, worker):
-        record_process(run, worker.pid)
+        record_worker(run, worker.pid)
         kill(run)
         assert worker.wait(timeout=10) == -signal.SIGKILL
 
     @pytest.mark.parametrize("action", [stop, kill])
-    def test_there_is_nothing_to_end_in_a_run_that_ended(self, run, action):
-        write_exit(run, Exit("finished", "All 3 steps done.", 3))
-        with pytest.raises(UserError, match="finished: there is nothing"):
+    def test_there_is_nothing_to_end_in_a_run_that_does_not_run(self, run, action):
+        with pytest.raises(UserError, match="created: there is nothing"):
             action(run)
