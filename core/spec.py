@@ -18,6 +18,15 @@ from core.errors import Problem, UserError, did_you_mean
 
 DEFAULT_ROUTE = "default"
 
+# pydantic's words for shapes, in YAML's.
+SHAPES = {
+    "tuple_type": "a list: [...]",
+    "dict_type": "a mapping of fields: {name: value}",
+    "model_type": "a mapping of fields: {name: value}",
+    "string_type": "text",
+}
+UNION_CHOICES = ("str", "tuple[str, ...]")  # parts of pydantic's place that are no fields of the document
+
 
 class Part(BaseModel):
     """A part of a spec: unknown fields are errors, values do not change."""
@@ -205,12 +214,15 @@ def _validate(model: type[BaseModel], document: Any, where: str) -> Any:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise UserError(_problem(model, where, detail) for detail in error.errors()) from None
+        found = [_problem(model, where, detail) for detail in error.errors()]
+        one_a_place = {problem.where: problem for problem in reversed(found)}  # a union complains once for each choice
+        raise UserError(reversed(one_a_place.values())) from None
 
 
 def _problem(model: type[BaseModel], where: str, detail: Any) -> Problem:
     """One pydantic complaint in the words of this project."""
-    place = f"{where}: {field_path(detail['loc'])}" if detail["loc"] else where
+    loc = tuple(part for part in detail["loc"] if part not in UNION_CHOICES)
+    place = f"{where}: {field_path(loc)}" if loc else where
     if detail["type"] == "extra_forbidden":
         known = _fields_at(model, detail["loc"][:-1])
         return Problem(place, "there is no such field.", did_you_mean(str(detail["loc"][-1]), known))
@@ -220,6 +232,8 @@ def _problem(model: type[BaseModel], where: str, detail: Any) -> Problem:
         return Problem(f"{where}: {parent}" if parent else where, what, "Put quotes around it.")
     if detail["type"] == "missing":
         return Problem(place, "this field is missing.", "Add it; docs/run-spec.md shows every field.")
+    if shape := SHAPES.get(detail["type"]):
+        return Problem(place, f"found {detail['input']!r:.80}, not {shape}.", "docs/run-spec.md shows every field.")
     value = "" if isinstance(detail["input"], Mapping) else f" (found {detail['input']!r:.80})"
     return Problem(place, f"{detail['msg'].removeprefix('Value error, ')}{value}.")
 

@@ -22,6 +22,7 @@ LOG_LINES = 30
 COMPLETIONS_SHOWN = 16
 HELD_OUT_HEADERS = [t(f"column.{name}") for name in ("task", "before", "after", "change", "scored")]
 COMPLETION_HEADERS = [t(f"column.{name}") for name in ("task", "prompt", "completion", "total", "advantage", "errors")]
+COMPLETION_WIDTHS = ["90px", "30%", "36%", "80px", "100px", "15%"]
 PUT_RUN_INTO_URL = """(run) => {
     const url = new URL(window.location);
     if (run) url.searchParams.set("run", run);
@@ -55,7 +56,12 @@ def build() -> WatchPart:
         headers=HELD_OUT_HEADERS, label=t("watch.held_out"), interactive=False, visible=False, elem_id="held-out"
     )
     completions = gr.Dataframe(
-        headers=COMPLETION_HEADERS, label=t("watch.completions"), interactive=False, visible=False, wrap=True
+        headers=COMPLETION_HEADERS,
+        label=t("watch.completions"),
+        interactive=False,
+        visible=False,
+        wrap=True,
+        column_widths=COMPLETION_WIDTHS,
     )
     with gr.Accordion(t("watch.log"), open=False):
         log = gr.Code(language=None, interactive=False, lines=10, show_label=False)

@@ -51,7 +51,7 @@ def test_a_spec_cannot_be_changed():
         # values of the wrong kind
         (changed(data=None), "run.yaml: data:", "None"),
         (changed(rewards={}), "run.yaml: rewards:", "at least 1"),
-        (changed(rewards={"a": {"name": "x"}}), "run.yaml: rewards.a:", "valid"),
+        (changed(rewards={"a": {"name": "x"}}), "run.yaml: rewards.a:", "not a list"),
         (changed(rewards={"a": ["math_answer"]}), "run.yaml: rewards.a[0]:", "'math_answer'"),
         (changed(rewards={"a": [{"name": "x", "weight": "heavy"}]}), "rewards.a[0].weight:", "'heavy'"),
         (changed(rewards={"a": [{"name": "x", "weight": float("nan")}]}), "rewards.a[0].weight:", "finite"),
