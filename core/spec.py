@@ -214,8 +214,9 @@ def _validate(model: type[BaseModel], document: Any, where: str) -> Any:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        found = [_problem(model, where, detail) for detail in error.errors()]
-        one_a_place = {problem.where: problem for problem in reversed(found)}  # a union complains once for each choice
+        problems = [_problem(model, where, detail) for detail in error.errors()]
+        # A union complains once for each of its choices: one problem a place is enough.
+        one_a_place = {problem.where: problem for problem in reversed(problems)}
         raise UserError(reversed(one_a_place.values())) from None
 
 
