@@ -51,7 +51,7 @@ def check(spec: RunSpec) -> Report:
     for part, given in (("grpo", spec.grpo), ("lora", spec.lora)):
         problems += check_options(part, given)
     if not any(problem.where.startswith("grpo") for problem in problems):
-        problems += _check_batch(spec)
+        problems += [*_check_batch(spec), *_check_steps(spec)]
     try:
         data = load_data(spec.data)
     except UserError as error:
@@ -92,13 +92,28 @@ def _check_batch(spec: RunSpec) -> list[Problem]:
         return [Problem("grpo.num_generations", f"a group of {group} has no spread.", "Use at least 2; 8 is usual.")]
     if batch < group or batch % group:
         what = f"a generation batch of {batch} completions is not made of whole groups of {group}."
-        mend = "Make per_device_train_batch_size a multiple of num_generations."
+        mend = "Make per_device_train_batch_size x steps_per_generation a multiple of num_generations."
         return [Problem("grpo.num_generations", what, mend)]
-    held_out = settings["per_device_eval_batch_size"]
-    if held_out % (settings["num_generations_eval"] or group):
-        mend = "Make it a multiple of num_generations_eval."
-        return [Problem("grpo.per_device_eval_batch_size", f"{held_out} is not made of whole groups.", mend)]
+    held_out, held_group = settings["per_device_eval_batch_size"], settings["num_generations_eval"] or group
+    if held_out < held_group or held_out % held_group:
+        what = f"{held_out} completions are not made of whole groups of {held_group}."
+        return [Problem("grpo.per_device_eval_batch_size", what, "Make it a multiple of num_generations_eval.")]
     return []
+
+
+def _check_steps(spec: RunSpec) -> list[Problem]:
+    settings = grpo_settings(spec.grpo)
+    problems = []
+    if settings["max_steps"] < 0 or spec.grpo.get("max_steps") == 0:
+        mend = "Give a number of steps, or num_train_epochs instead."
+        problems.append(Problem("grpo.max_steps", f"{settings['max_steps']} steps are none.", mend))
+    if settings["save_total_limit"] == 1:
+        mend = "Keep at least 2, or a kill in the middle of a save could leave none."
+        problems.append(Problem("grpo.save_total_limit", "only one checkpoint would be kept.", mend))
+    for name in ("eval_steps", "save_steps"):
+        if settings[name] is None or settings[name] <= 0:
+            problems.append(Problem(f"grpo.{name}", f"found {settings[name]}.", "Give a number of steps above 0."))
+    return problems
 
 
 def _check_held_out(spec: RunSpec, data: Data) -> list[Problem]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from core import progress
 from core.errors import Problem, UserError, did_you_mean
@@ -87,8 +88,6 @@ def train(arguments: Namespace) -> int:
 def resume(arguments: Namespace) -> int:
     """Go on from the last checkpoint, with the run's own spec."""
     run = _existing(arguments.folder)
-    if state(run) == "finished":
-        raise UserError(Problem(str(run.path), "this run is finished.", "Start a new one with more steps."))
     return _follow(run, launch(run))
 
 
@@ -117,11 +116,29 @@ def score(arguments: Namespace) -> int:
     plan = read_plan(arguments.plan)
     if arguments.out is not None and arguments.out.resolve() == arguments.file.resolve():
         raise UserError(Problem(f"--out {arguments.out}", "this is the file being read.", "Name another."))
-    target = arguments.out.open("w", encoding="utf-8") if arguments.out else nullcontext(sys.stdout)
-    with target as out:
+    with _target(arguments.out) as out:
         tally = score_file(arguments.file, plan, out, _tokenizer(plan))
     _print_tally(tally)
     return 0
+
+
+@contextmanager
+def _target(path: Path | None) -> Iterator[TextIO]:
+    """Standard output, or a file that takes the place of an older one only when all of it is written."""
+    if path is None:
+        yield sys.stdout
+        return
+    scratch = path.with_name(f".{path.name}.part")
+    try:
+        with scratch.open("w", encoding="utf-8") as out:
+            yield out
+        scratch.replace(path)
+    except OSError as error:
+        raise UserError(
+            Problem(f"--out {path}", f"{error.strerror}.", "Name a file in a folder that is there.")
+        ) from error
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def list_rewards(arguments: Namespace) -> int:
@@ -151,21 +168,29 @@ def _existing(folder: Path) -> RunFolder:
 def _follow(run: RunFolder, process: subprocess.Popen[bytes]) -> int:
     """Print what the worker records until it ends. Ctrl-C stops it at a checkpoint, a second one kills it."""
     print(f"Run folder: {run.path}", flush=True)
-    place, seen, asked = 0, [], False
+    printed, asked = time.time(), False
     while True:
         try:
             ended = _wait(process)
-            records, place = run.records(place)
-            seen += records
-            for n in range(len(seen) - len(records), len(seen)):
-                print(progress.step_line(seen[n], progress.seconds_left(seen[: n + 1])), flush=True)
+            printed = _print_records(run, since=printed)
             if ended:
                 return _report(run)
         except KeyboardInterrupt:
             if process.poll() is None:
                 (kill if asked else stop)(run)
-                print("Stopping after this step; Ctrl-C again ends it at once." if not asked else "Killed.", flush=True)
+                print("Killed." if asked else "Stopping after this step; Ctrl-C again ends it at once.", flush=True)
                 asked = True
+
+
+def _print_records(run: RunFolder, since: float) -> float:
+    """Print what was recorded after a moment; returns that of the last. A resume shortens the file: no offsets."""
+    if not run.metrics_path.exists() or run.metrics_path.stat().st_mtime < since:
+        return since
+    records = run.records()
+    for n, record in enumerate(records):
+        if record["time"] > since:
+            print(progress.step_line(record, progress.seconds_left(records[: n + 1])), flush=True)
+    return max((float(record["time"]) for record in records), default=since)
 
 
 def _wait(process: subprocess.Popen[bytes]) -> bool:
@@ -181,7 +206,7 @@ def _report(run: RunFolder) -> int:
     reason = state(run)
     end = run.exit()
     assert end is not None
-    if rows := progress.comparisons(run.records()[0]):
+    if rows := progress.comparisons(run.records()):
         print(f"\nHeld-out reward, before and after\n{progress.comparison_table(rows)}\n")
     print(f"{reason}: {end.message}")
     if reason in ("finished", "stopped"):

@@ -18,23 +18,45 @@ from core.errors import Problem, did_you_mean
 
 SCALARS: Mapping[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "str": (str,), "bool": (bool,)}
 
-# What Signalbox decides itself -> where a user says it instead.
+
+@dataclass(frozen=True)
+class Reserved:
+    """An option that Signalbox sets itself.
+
+    Attributes:
+        mend: where a user says it instead, or why it is not theirs to say.
+        value: what it is always set to; None where it depends on the run.
+    """
+
+    mend: str
+    value: Any = None
+
+
 GRPO_RESERVED = {
-    "output_dir": "The run folder is chosen with --out.",
-    "logging_steps": "Every step is logged.",
-    "logging_strategy": "Every step is logged.",
-    "remove_unused_columns": "Rewards read the columns.",
-    "reward_weights": "Give each route its `weight` under rewards.",
-    "scale_rewards": "Set normalisation.scale_rewards.",
-    "multi_objective_aggregation": "Set normalisation.multi_objective_aggregation.",
-    "log_completions": "Completions are always kept, in completions/*.parquet.",
-    "shuffle_dataset": "Rows are shuffled within their task; see mixing.",
-    "eval_on_start": "Held-out rows are always evaluated before the first step.",
-    "eval_strategy": "Set eval_steps.",
-    "save_strategy": "Set save_steps.",
-    "resume_from_checkpoint": "Use `python app.py resume RUN_FOLDER`.",
+    "output_dir": Reserved("The run folder is chosen with --out."),
+    "logging_steps": Reserved("Every step is logged.", 1),
+    "logging_strategy": Reserved("Every step is logged.", "steps"),
+    "remove_unused_columns": Reserved("Rewards read the columns.", False),
+    "disable_tqdm": Reserved("Progress is in metrics.jsonl.", True),
+    "dataloader_pin_memory": Reserved("It is on where there is a GPU."),
+    "reward_weights": Reserved("Give each route its `weight` under rewards."),
+    "scale_rewards": Reserved("Set normalisation.scale_rewards."),
+    "multi_objective_aggregation": Reserved("Set normalisation.multi_objective_aggregation."),
+    "log_completions": Reserved("Completions are always kept, in completions/*.parquet.", False),
+    "shuffle_dataset": Reserved("Rows are shuffled within their task; see mixing.", False),
+    "eval_on_start": Reserved("Held-out rows are always evaluated before the first step."),
+    "eval_strategy": Reserved("Set eval_steps."),
+    "save_strategy": Reserved("Set save_steps.", "steps"),
+    "save_only_model": Reserved("A checkpoint without optimizer could not be resumed.", False),
+    "load_best_model_at_end": Reserved("Evaluation has no loss; choose a checkpoint by held-out reward.", False),
+    "ignore_data_skip": Reserved("A resumed run goes on with the row that is next.", False),
+    "auto_find_batch_size": Reserved("The order of rows depends on the batch size.", False),
+    "resume_from_checkpoint": Reserved("Use `python app.py resume RUN_FOLDER`."),
 }
-LORA_RESERVED = {"task_type": "It is always CAUSAL_LM.", "inference_mode": "A run trains its adapter."}
+LORA_RESERVED = {
+    "task_type": Reserved("A run trains a causal language model.", "CAUSAL_LM"),
+    "inference_mode": Reserved("A run trains its adapter.", False),
+}
 
 # Where these differ from TRL's and PEFT's own: their defaults suit full fine-tuning of large models on large GPUs.
 GRPO_DEFAULTS: Mapping[str, Any] = {
@@ -52,6 +74,7 @@ GRPO_DEFAULTS: Mapping[str, Any] = {
     "report_to": "none",
     "seed": 42,
 }
+NO_STEPS = -1  # TRL's way to say that epochs decide
 LORA_DEFAULTS: Mapping[str, Any] = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear"}
 
 
@@ -99,9 +122,19 @@ def lora_options() -> dict[str, Option]:
 
 
 def grpo_settings(given: Mapping[str, Any]) -> dict[str, Any]:
-    """A spec's `grpo:` part with defaults filled in and numbers read as numbers."""
-    merged = {**GRPO_DEFAULTS, **given}
-    return {name: _as_declared(grpo_options().get(name), value) for name, value in merged.items()}
+    """A spec's `grpo:` part with defaults filled in and numbers read as numbers.
+
+    `max_steps` is 0 where the spec counts epochs instead: the rows are not known here.
+    """
+    read = {name: _as_declared(grpo_options().get(name), value) for name, value in given.items()}
+    steps = read.get("max_steps")
+    epochs = "num_train_epochs" in read and (steps is None or steps == NO_STEPS)
+    return {**GRPO_DEFAULTS, **read, **({"max_steps": 0} if epochs else {})}
+
+
+def fixed(reserved: Mapping[str, Reserved]) -> dict[str, Any]:
+    """The values of reserved options that are the same in every run."""
+    return {name: option.value for name, option in reserved.items() if option.value is not None}
 
 
 def lora_settings(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,7 +150,7 @@ def check_options(part: str, given: Mapping[str, Any]) -> list[Problem]:
     for name, value in given.items():
         place = f"{part}.{name}"
         if name in reserved:
-            problems.append(Problem(place, "Signalbox sets this itself.", reserved[name]))
+            problems.append(Problem(place, "Signalbox sets this itself.", reserved[name].mend))
         elif name not in known:
             problems.append(Problem(place, "there is no such field.", did_you_mean(name, known)))
         elif not _fits(known[name], _as_declared(known[name], value)):

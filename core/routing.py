@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from core.errors import Problem, did_you_mean
-from core.spec import DEFAULT_ROUTE, Route, Routes, field_path
+from core.spec import COMPLETION_IDS, DEFAULT_ROUTE, Route, Routes, field_path
 from rewards import registry
 from rewards.declaration import Reward
 
@@ -123,7 +123,7 @@ def _check_columns(place: str, route: Route, task: str, columns: TaskColumns) ->
     reward = registry().get(route.name)
     problems: list[Problem] = []
     for name in reward.columns if reward else ():
-        if name == "completion_ids":  # token ids come with the completion, not with the row
+        if name == COMPLETION_IDS:  # token ids come with the completion, not with the row
             continue
         if name not in columns.empty:
             mend = f"{did_you_mean(name, columns.empty)} Map it with data.columns: {{{name}: <column>}}."

@@ -6,11 +6,13 @@ folder records, never by scanning command lines, so runs outlive the browser tab
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -115,6 +117,11 @@ class RunFolder:
         return self.path / "worker.json"
 
     @property
+    def lock_path(self) -> Path:
+        """Held by the worker as long as it lives."""
+        return self.path / "worker.lock"
+
+    @property
     def exit_path(self) -> Path:
         """How the last worker ended; absent while one runs."""
         return self.path / "exit.json"
@@ -141,20 +148,17 @@ class RunFolder:
         except FileNotFoundError:
             return None
 
-    def records(self, start: int = 0) -> tuple[list[dict[str, Any]], int]:
-        """Metrics from byte `start` on, and where to go on next time; a torn last line is left for then."""
+    def records(self) -> list[dict[str, Any]]:
+        """All metrics; a torn last line is left for the next read."""
         try:
-            with self.metrics_path.open("rb") as file:
-                file.seek(start)
-                data = file.read()
+            data = self.metrics_path.read_bytes()
         except FileNotFoundError:
-            return [], 0
-        whole = data[: data.rfind(b"\n") + 1]
-        return [json.loads(line) for line in whole.splitlines()], start + len(whole)
+            return []
+        return [json.loads(line) for line in data[: data.rfind(b"\n") + 1].splitlines()]
 
     def last_step(self) -> int:
         """The last training step in the metrics; 0 before the first."""
-        return max((r["step"] for r in self.records()[0] if r["split"] == "train"), default=0)
+        return max((r["step"] for r in self.records() if r["split"] == "train"), default=0)
 
 
 def runs_root() -> Path:
@@ -187,8 +191,10 @@ def launch(run: RunFolder) -> subprocess.Popen[bytes]:
 
     Returns as soon as the worker has put itself into the folder, so that whoever looks next sees it running.
     """
-    if state(run) == "running":
-        raise UserError(Problem(run.id, "this run is running already.", "Stop it first, or watch it."))
+    now = state(run)
+    if now in ("running", "finished"):
+        mend = "Stop it first, or watch it." if now == "running" else "Start a new run with more steps."
+        raise UserError(Problem(run.id, f"this run is {now} already.", mend))
     with run.log_path.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "core.training.worker", str(run.path)],
@@ -198,13 +204,22 @@ def launch(run: RunFolder) -> subprocess.Popen[bytes]:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(_python_path()), "PYTHONUNBUFFERED": "1"},
             start_new_session=True,
         )
-    while (worker := run.worker()) is None or worker.pid != process.pid:
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=START_POLL_S)
-            break
-    if process.poll() is not None and (worker := run.worker()) is not None and worker.pid != process.pid:
+    try:
+        while not _works_on(run, process.pid):
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=START_POLL_S)
+                break
+    except KeyboardInterrupt:  # a worker that nobody has heard of yet must not train unseen
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    if process.poll() is not None and not _works_on(run, process.pid):
         raise UserError(Problem(run.id, "the worker could not start.", f"See {run.log_path}."))
     return process
+
+
+def _works_on(run: RunFolder, pid: int) -> bool:
+    worker = run.worker()
+    return worker is not None and worker.pid == pid
 
 
 def record_worker(run: RunFolder, pid: int) -> Worker:
@@ -225,13 +240,25 @@ def state(run: RunFolder) -> State:
         return "created"
     if (end := _ending(run, worker)) is not None:
         return end.reason
-    if worker_process(run) is not None:
+    if worker_process(run) is not None or _locked(run):
         return "running"
     if (end := _ending(run, worker)) is not None:  # a worker writes its ending before it is gone
         return end.reason
     message = "The worker vanished without a word: killed, out of memory, or the machine went down."
     write_exit(run, Exit("lost", message, run.last_step(), attempt=worker.attempt))
     return "lost"
+
+
+def _locked(run: RunFolder) -> bool:
+    """Whether a worker holds the run's lock, although its pid is not to be seen from here (such as in a container)."""
+    try:
+        with run.lock_path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def worker_process(run: RunFolder) -> psutil.Process | None:
@@ -282,7 +309,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def _scratch(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}")
+    return path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
 
 
 def _free_path(path: Path) -> Path:

@@ -16,8 +16,8 @@ from core.advantages import advantages
 from core.errors import Problem, UserError
 from core.metrics import reward_records
 from core.routing import RoutingTable, check_routes
-from core.scoring import COMPLETION_IDS, Scorer, Scores, join
-from core.spec import DEFAULT_ROUTE, Normalisation, Plan
+from core.scoring import Scorer, Scores, join
+from core.spec import COMPLETION_IDS, DEFAULT_ROUTE, Normalisation, Plan, Route
 from rewards import registry
 
 BATCH_ROWS = 256
@@ -86,9 +86,15 @@ def score_file(source: Path, plan: Plan, out: TextIO, tokenize: Tokenize | None 
 
 
 def needs_tokens(plan: Plan) -> bool:
-    """Whether a reward of the plan counts tokens."""
-    names = {route.name for routes in plan.rewards.values() for route in routes}
-    return any(COMPLETION_IDS in (*registry()[name].columns, *registry()[name].optional_columns) for name in names)
+    """Whether a reward of the plan counts tokens: it requires their ids, or could use them and a parameter says so."""
+    return any(_counts_tokens(route) for routes in plan.rewards.values() for route in routes)
+
+
+def _counts_tokens(route: Route) -> bool:
+    reward = registry().get(route.name)
+    if reward is None or COMPLETION_IDS in reward.columns:
+        return reward is not None
+    return COMPLETION_IDS in reward.optional_columns and "tokens" in route.params.values()
 
 
 def _lines(source: Path) -> Iterator[bytes]:

@@ -30,7 +30,6 @@ from rewards.declaration import Batch, Outcome, Reward, RewardError
 
 Row = Mapping[str, Any]
 
-COMPLETION_IDS = "completion_ids"
 CHUNK = 16  # completions per call: large enough to hide the hand-over, small enough to spread over two processes
 PROCESSES = 2
 NOT_COLUMNS = ("prompt", "prompts", "completions")  # what TRL's contract hands over under names of its own
@@ -104,9 +103,12 @@ class Scorer:
 
     def __init__(self, table: RoutingTable, processes: int = PROCESSES) -> None:
         self.table = table
-        self._pool = ProcessPool(
-            max_workers=processes, context=multiprocessing.get_context("spawn"), initializer=_prepare_child
-        )
+        self._processes = processes
+        self._pool = self._started()
+
+    def _started(self) -> ProcessPool:
+        context = multiprocessing.get_context("spawn")
+        return ProcessPool(max_workers=self._processes, context=context, initializer=_prepare_child)
 
     def __enter__(self) -> Self:
         return self
@@ -128,6 +130,14 @@ class Scorer:
             rows: each with `task`, `prompt` and the columns that rewards read, `completion_ids` (token ids) too.
             completions: their texts.
         """
+        try:
+            return self._score(rows, completions)
+        except RuntimeError:  # pebble's word for a pool that broke, such as by the death of an idle process
+            self.close()
+            self._pool = self._started()
+            return self._score(rows, completions)
+
+    def _score(self, rows: Sequence[Row], completions: Sequence[str]) -> Scores:
         tasks = tuple(str(row["task"]) for row in rows)
         keys = self.table.keys
         values = np.full((len(rows), len(keys)), np.nan)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from core.errors import Problem, UserError, did_you_mean
 
 DEFAULT_ROUTE = "default"
+COMPLETION_IDS = "completion_ids"  # the column under which rewards get a completion's token ids
 
 # pydantic's words for shapes, in YAML's.
 SHAPES = {
@@ -287,4 +288,5 @@ def _with_paths_from(spec: RunSpec, base: Path) -> RunSpec:
         update["path"] = tuple(locate(path) for path in data.path)
     if data.held_out.path is not None:
         update["held_out"] = data.held_out.model_copy(update={"path": locate(data.held_out.path)})
-    return spec.model_copy(update={"data": data.model_copy(update=update)}) if update else spec
+    model = locate(spec.model) if any((place / spec.model).is_dir() for place in (Path(), base)) else spec.model
+    return spec.model_copy(update={"model": model, "data": data.model_copy(update=update)})

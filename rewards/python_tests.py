@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import ast
 import secrets
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,11 @@ def judge(program, tests, tokens):
     leave(0)
 """
 
+TIMEOUT_S = 60.0
+BUDGET_S = (
+    25.0  # for all input/output cases; below TIMEOUT_S less one run, so that a slow program is judged, not masked
+)
+
 ADD = "def add(a, b):\n    return a + b"
 ASSERTS = {"tests": ["assert add(2, 3) == 5", "assert add(-1, 1) == 0"]}
 DOUBLE = {"tests": [{"input": "21\n", "output": "42"}, {"input": "0\n", "output": "0"}]}
@@ -74,7 +80,7 @@ DOUBLE = {"tests": [{"input": "21\n", "output": "42"}, {"input": "0\n", "output"
         Example(ADD, None, {"tests": ["add(2, 3) == 5"]}, note="not a test", error="tests[0] has no assert"),
     ],
     source="Pass rate as in HumanEval (Chen et al. 2021) and MBPP (Austin et al. 2021)",
-    timeout_s=60.0,
+    timeout_s=TIMEOUT_S,
 )
 def python_tests(
     completion: str,
@@ -89,7 +95,8 @@ def python_tests(
 
     `python_tests("def f(): return 1", tests=["assert f() == 1", "assert f() == 2"])` is 0.5. Tests may come as JSON
     text. Where a HumanEval test program only defines `check`, the column `entry_point` names the function to check.
-    Only the standard library can be imported. After a run that takes too long the tests that are left count as failed.
+    Only the standard library can be imported. After a run that takes too long, or 25 s of input/output cases in
+    all, the tests that are left count as failed.
     """
     suite = _suite(tests, entry_point)
     program = (fenced_blocks(completion) or [completion])[-1]
@@ -120,7 +127,10 @@ class _Suite:
 
 def _passed_cases(program: str, cases: tuple[_Case, ...], limits: Limits) -> int:
     passed = 0
+    deadline = time.monotonic() + BUDGET_S
     for case in cases:
+        if time.monotonic() > deadline:
+            break
         outcome = run_python(program, case.input, limits)
         if outcome.timed_out:
             break

@@ -97,6 +97,24 @@ class TestTrain:
         steps = [record["step"] for record in map(json.loads, lines) if record["split"] == "train"]
         assert steps == list(range(1, 61))
 
+    def test_resume_after_a_kill_prints_only_what_is_new(self, spec, tmp_path):
+        command = [sys.executable, str(PROJECT / "app.py"), "train", str(spec(max_steps=60, save_steps=5))]
+        process = subprocess.Popen(
+            [*command, "--out", "here"], cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        for line in process.stdout:
+            if line.startswith("step    8"):
+                os.kill(json.loads((tmp_path / "here" / "worker.json").read_text())["pid"], signal.SIGKILL)
+                break
+        rest, _ = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert "lost: The worker vanished without a word" in rest
+        resumed = app("resume", "here", cwd=tmp_path)
+        assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+        printed = [int(line.split()[1].split("/")[0]) for line in resumed.stdout.splitlines() if line[:4] == "step"]
+        assert printed == list(range(printed[0], 61))
+        assert 6 <= printed[0] <= 11, "the last checkpoint before step 8, or one that was just being written"
+
     def test_an_error_in_the_spec_starts_nothing(self, spec, tmp_path):
         found = app("train", spec(num_generations=3), "--out", "here", cwd=tmp_path)
         assert found.returncode == 1
@@ -140,6 +158,13 @@ class TestScore:
         before = rows.read_text()
         assert app("score", rows, "--plan", "plan.yaml", "--out", rows, cwd=tmp_path).returncode == 1
         assert rows.read_text() == before
+
+    def test_an_older_result_stays_where_the_input_cannot_be_read(self, tmp_path):
+        (tmp_path / "plan.yaml").write_text("default: [{name: length}]")
+        (tmp_path / "scored.jsonl").write_text("older\n")
+        found = app("score", "nowhere.jsonl", "--plan", "plan.yaml", "--out", "scored.jsonl", cwd=tmp_path)
+        assert (found.returncode, found.stderr) == (1, "error: nowhere.jsonl: there is no such file. Check the path.\n")
+        assert (tmp_path / "scored.jsonl").read_text() == "older\n"
 
     def test_token_counting_rewards_use_the_plans_tokenizer(self, model, tmp_path):
         rows = write_rows(tmp_path / "rows.jsonl", [{"task": "a", "completion": "abcd"}])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -13,7 +12,7 @@ import pyarrow.parquet as pq
 
 from core import progress
 from core.errors import UserError
-from core.runs import RunFolder, all_runs, launch, runs_root, state, stop
+from core.runs import RunFolder, all_runs, launch, state, stop
 from ui.figures import reward_curves
 from ui.texts import t
 
@@ -107,12 +106,12 @@ def show_run(run_id: str | None, seen: str | None) -> tuple[object, ...]:
     now, token = state(run), _token(run)
     if token == seen:
         return (gr.skip(),) * 9
-    records, _ = run.records()
+    records = run.records()
     return (
         status_line(now, records),
         gr.Button(interactive=now == "running"),
         gr.Button(interactive=now in ("created", "stopped", "failed", "lost")),
-        _message(run),
+        _message(run, records),
         _curves(run_id, records),
         _held_out(records),
         _completions(run),
@@ -191,19 +190,36 @@ def _completions(run: RunFolder) -> gr.Dataframe:
     return gr.Dataframe(value=rows, visible=bool(rows))
 
 
-def _message(run: RunFolder) -> gr.Textbox:
+def _message(run: RunFolder, records: list[dict[str, Any]]) -> gr.Textbox:
     end = run.exit()
-    return gr.Textbox(value=end.message if end else "", visible=end is not None)
+    lines = [*([end.message] if end else []), *error_lines(records)]
+    return gr.Textbox(value="\n".join(lines), visible=bool(lines))
+
+
+def error_lines(records: list[dict[str, Any]]) -> list[str]:
+    """What could not be scored at the latest step, by task and reward, with the most frequent reason."""
+    return [
+        t("watch.errors", task=task["task"], reward=reward["reward"], errors=reward["errors"], step=record["step"])
+        + f" {next(iter(reward['reasons']))}"
+        for record in records[-1:]
+        for task in record["tasks"]
+        for reward in task["rewards"]
+        if reward["errors"]
+    ]
 
 
 def _token(run: RunFolder) -> str:
     """Changes whenever the folder has something new to show."""
-    sizes = [path.stat().st_size if path.exists() else -1 for path in (run.metrics_path, run.log_path, run.exit_path)]
+    files = (run.metrics_path, run.log_path, run.exit_path, run.process_path)
+    sizes = [path.stat().st_size if path.exists() else -1 for path in files]
     return f"{run.id} {sizes}"
 
 
 def _folder(run_id: str) -> RunFolder:
-    return RunFolder(runs_root() / Path(run_id).name)  # an id never leads out of the root
+    found = next((run for run in all_runs() if run.id == run_id), None)  # so an id never leads out of the root
+    if found is None:
+        raise gr.Error(t("watch.gone", run=run_id), print_exception=False)
+    return found
 
 
 def _told(action: Callable[[], object]) -> None:

@@ -25,6 +25,8 @@ RESERVED = {
     "log_extra": "TRL hands rewards a function under it",
     "log_metric": "TRL hands rewards a function under it",
     "environments": "TRL hands rewards its environments under it",
+    "image": "TRL takes it for pictures, which are not supported yet",
+    "images": "TRL takes it for pictures, which are not supported yet",
     PROMPT_HASH: "Signalbox stores a hash under it",
 }
 

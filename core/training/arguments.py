@@ -12,7 +12,7 @@ from peft import LoraConfig
 from trl import GRPOConfig
 
 from core.errors import Problem, UserError
-from core.options import grpo_settings, lora_settings
+from core.options import GRPO_RESERVED, LORA_RESERVED, fixed, grpo_settings, lora_settings
 from core.runs import RunFolder
 from core.spec import RunSpec
 
@@ -39,28 +39,31 @@ class Schedule:
 
 def trainer_arguments(run: RunFolder, spec: RunSpec, rows: int, evaluate: bool) -> GRPOConfig:
     """TRL's configuration: the spec's `grpo:` part, our defaults, and what a run folder needs."""
-    settings = {**precision(), **grpo_settings(spec.grpo)}
-    if "num_train_epochs" in spec.grpo and "max_steps" not in spec.grpo:
-        settings["max_steps"] = _steps_of_epochs(settings, rows)
+    settings = {
+        **precision(fp16=bool(spec.grpo.get("fp16"))),
+        **grpo_settings(spec.grpo),
+        **fixed(GRPO_RESERVED),
+        "output_dir": str(run.checkpoints),
+        "eval_strategy": "steps" if evaluate else "no",
+        "dataloader_pin_memory": torch.cuda.is_available(),
+    }
     try:
-        return GRPOConfig(
-            **settings,
-            output_dir=str(run.checkpoints),
-            logging_steps=1,
-            remove_unused_columns=False,
-            disable_tqdm=True,
-            save_strategy="steps",
-            eval_strategy="steps" if evaluate else "no",
-            dataloader_pin_memory=torch.cuda.is_available(),
-        )
+        if settings["max_steps"] == 0:
+            settings["max_steps"] = _steps_of_epochs(settings, rows)
+        arguments = GRPOConfig(**settings)
     except (TypeError, ValueError) as error:
         raise UserError(Problem("grpo", f"TRL refuses these settings: {error}")) from error
+    if arguments.n_gpu > 1:
+        # transformers would split every batch over all GPUs of one process, and with it groups and the order of rows.
+        print(f"{arguments.n_gpu} GPUs are visible; this run uses the first.", flush=True)
+        arguments._n_gpu = 1
+    return arguments
 
 
 def adapter_config(spec: RunSpec) -> LoraConfig:
     """PEFT's LoRA configuration: the spec's `lora:` part over our defaults."""
     try:
-        return LoraConfig(**lora_settings(spec.lora), task_type="CAUSAL_LM")
+        return LoraConfig(**lora_settings(spec.lora), **fixed(LORA_RESERVED))
     except (TypeError, ValueError) as error:
         raise UserError(Problem("lora", f"PEFT refuses these settings: {error}")) from error
 
@@ -75,8 +78,16 @@ def schedule(arguments: GRPOConfig) -> Schedule:
     )
 
 
-def precision() -> dict[str, Any]:
+def evaluation_due(arguments: GRPOConfig, step: int) -> bool:
+    """Whether held-out rows are evaluated after this step; `eval_steps` below 1 is a share of all steps, as in TRL."""
+    every = arguments.eval_steps if arguments.eval_steps >= 1 else math.ceil(arguments.max_steps * arguments.eval_steps)
+    return step % int(every) == 0
+
+
+def precision(fp16: bool = False) -> dict[str, Any]:
     """bfloat16 where the hardware computes in it, else float32: emulated bfloat16 is slower than float32."""
+    if fp16:
+        return {"bf16": False}
     cuda, cpu = torch.cuda.is_available(), not torch.accelerator.is_available()
     fast = torch.cuda.is_bf16_supported() if cuda else cpu and torch.cpu._is_avx512_bf16_supported()
     return {"use_cpu": cpu, "bf16": fast, "model_init_kwargs": {"dtype": "bfloat16" if fast else "float32"}}
@@ -84,7 +95,7 @@ def precision() -> dict[str, Any]:
 
 def _steps_of_epochs(settings: Mapping[str, Any], rows: int) -> int:
     """Optimizer steps in which as many prompts are used as `num_train_epochs` times the rows."""
-    probe = GRPOConfig(**{**settings, "max_steps": 1}, output_dir="unused")
+    probe = GRPOConfig(**{**settings, "max_steps": 1})
     plan = schedule(probe)
     uses = probe.steps_per_generation * probe.num_iterations / probe.gradient_accumulation_steps
     steps: int = math.ceil(settings["num_train_epochs"] * rows / plan.prompts_per_generation * uses)

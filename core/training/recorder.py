@@ -112,7 +112,7 @@ def rewind(run: RunFolder, step: int) -> bool:
     """
     with suppress(FileNotFoundError):
         _drop_torn_line(run.metrics_path)
-    records, _ = run.records()
+    records = run.records()
     kept = [record for record in records if record["step"] <= step]
     evaluated = {record["step"] for record in kept if record["split"] == "held_out"}
     aside = run.path / "superseded" / f"{time.strftime('%Y%m%d-%H%M%S')}-after-step-{step}"

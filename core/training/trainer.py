@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate.utils import gather_object
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 from transformers import TrainerCallback
@@ -23,10 +22,10 @@ from trl import GRPOTrainer
 
 from core.advantages import advantages
 from core.errors import Problem, UserError
-from core.metrics import ScoredBatch, join_batches
+from core.metrics import ScoredBatch
 from core.prompts import as_messages, as_text
 from core.scoring import Scorer, Scores
-from core.spec import RunSpec
+from core.spec import COMPLETION_IDS, RunSpec
 from core.training.recorder import Recorder
 
 CHECKPOINT_COMPLETE = "complete.json"
@@ -37,22 +36,27 @@ class StoppedDuringEvaluation(Exception):
 
 
 class RepeatedOrder(Sampler[int]):
-    """A given order of rows as TRL consumes it: each row G times, each generation batch as often as it is used."""
+    """A given order of rows as TRL consumes it: each row G times, each generation batch as often as it is used.
 
-    def __init__(self, order: NDArray[np.int64], group_size: int, batch_size: int, uses: int) -> None:
-        self._order = order
-        self._group_size = group_size
-        self._batch_size = batch_size
+    Args:
+        order: row indices, one a prompt.
+        group_size: completions a prompt, G.
+        batch_size: prompts sampled from at once.
+        uses: micro-batches that use one generation.
+        length: micro-batches in the whole run; the last generation may be used less often than the others.
+    """
+
+    def __init__(self, order: NDArray[np.int64], *, group_size: int, batch_size: int, uses: int, length: int) -> None:
+        self._batches = order.reshape(-1, batch_size).repeat(group_size, axis=1)
         self._uses = uses
+        self._length = length
 
     def __iter__(self) -> Iterator[int]:
-        for start in range(0, len(self._order), self._batch_size):
-            batch = self._order[start : start + self._batch_size].repeat(self._group_size).tolist()
-            for _ in range(self._uses):
-                yield from batch
+        for n in range(self._length):
+            yield from self._batches[n // self._uses].tolist()
 
     def __len__(self) -> int:
-        return len(self._order) * self._group_size * self._uses
+        return self._length * int(self._batches.shape[1])
 
 
 def total(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[float]:
@@ -61,7 +65,7 @@ def total(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) ->
 
 
 class MultiTaskGRPOTrainer(GRPOTrainer):
-    """GRPO over rows of several tasks, each scored by its own rewards.
+    """GRPO over rows of several tasks, each scored by its own rewards; in one process, on one device.
 
     Args:
         spec: the run spec (normalisation, what to do on reward errors).
@@ -93,6 +97,7 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
             group_size=self.num_generations,
             batch_size=self.args.generation_batch_size // self.num_generations,
             uses=self.num_iterations * self.args.steps_per_generation,
+            length=self.args.max_steps * self.args.gradient_accumulation_steps,
         )
 
     def _generate(self, prompts: list[Any]) -> Any:
@@ -100,42 +105,36 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
             return super()._generate(prompts)
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> torch.Tensor:
-        """Score this process's completions, share them with the others, return all totals (N, 1)."""
+        """Score the completions, keep them with their advantages, return their totals (N, 1)."""
         texts = [completion if isinstance(completion, str) else completion[0]["content"] for completion in completions]
-        rows = [{**row, "completion_ids": ids} for row, ids in zip(inputs, completion_ids_list, strict=True)]
+        rows = [{**row, COMPLETION_IDS: ids} for row, ids in zip(inputs, completion_ids_list, strict=True)]
         with self._timed("score"):
             scores = self._scorer.score(rows, texts)
         self._refuse_errors(scores)
-        self._batch = self._gather(scores, prompts, texts, completion_ids_list)
+        self._batch = self._scored_batch(scores, prompts, texts, completion_ids_list)
         return torch.tensor(self._batch.scores.totals, dtype=torch.float32, device=self.accelerator.device)[:, None]
 
-    def _gather(self, scores: Scores, prompts: Any, texts: list[str], ids: Any) -> ScoredBatch:
-        """The batch of all processes, with the advantages of all: groups may be spread over processes."""
+    def _scored_batch(self, scores: Scores, prompts: Any, texts: list[str], ids: Any) -> ScoredBatch:
         group_size = self.num_generations if self.model.training else self.num_generations_eval
         ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
-        local = ScoredBatch(
+        groups = np.arange(len(texts)) // group_size
+        return ScoredBatch(
             prompts=tuple(as_text(as_messages(prompt)) for prompt in prompts),
             completions=tuple(texts),
             scores=scores,
-            groups=np.zeros(len(texts), dtype=np.int64),
-            advantages=np.zeros(len(texts)),
+            groups=groups,
+            advantages=advantages(scores, groups, self._spec.normalisation),
             lengths=np.array([len(tokens) for tokens in ids]),
             clipped=np.array([tokens[-1] not in ends for tokens in ids]),
         )
-        batch = join_batches(gather_object([local]))
-        groups = np.arange(len(batch.completions)) // group_size
-        found = advantages(batch.scores, groups, self._spec.normalisation)
-        return ScoredBatch(**{**vars(batch), "groups": groups, "advantages": found})
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         assert self._batch is not None
-        start = self.accelerator.process_index * len(inputs)
-        local = self._batch.advantages[start : start + len(inputs)]
-        output["advantages"] = torch.tensor(local, dtype=torch.float32, device=self.accelerator.device)
-        if self.accelerator.is_main_process:
-            step = self.state.global_step + (1 if self.model.training else 0)
-            self._recorder.add(self._split, step, self._batch)
+        found = self._batch.advantages
+        output["advantages"] = torch.tensor(found, dtype=torch.float32, device=self.accelerator.device)
+        step = self.state.global_step + (1 if self.model.training else 0)
+        self._recorder.add(self._split, step, self._batch)
         return output
 
     def prediction_step(self, model: Any, inputs: Any, *_: Any, **__: Any) -> tuple[None, None, None]:
@@ -147,15 +146,17 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
         """TRL's log, and the record of this step or evaluation; the summary at the end of training is no step."""
         summary = "train_runtime" in logs
         super().log(logs, start_time)
-        if self.accelerator.is_main_process and not summary:
+        if not summary:
             self._recorder.write(self._split, self.state, self._phase_times(), logs)
 
     def _refuse_errors(self, scores: Scores) -> None:
-        if self._spec.on_reward_error == "stop" and scores.errors:
-            (i, k), reason = next(iter(scores.errors.items()))
-            place = f"reward {scores.keys[k]!r}, task {scores.tasks[i]!r}, step {self.state.global_step + 1}"
+        """End the run where it asks for that: only an error that makes a total unknown counts."""
+        counting = {cell: reason for cell, reason in scores.errors.items() if scores.weights[cell] != 0}
+        if self._spec.on_reward_error == "stop" and counting:
+            (i, k), reason = next(iter(counting.items()))
+            place = f"reward {scores.keys[k]!r}, task {scores.tasks[i]!r}, after step {self.state.global_step}"
             mend = "Mend the reward or its columns, or set on_reward_error: mask."
-            raise UserError(Problem(place, f"{reason} ({len(scores.errors)} such).", mend))
+            raise UserError(Problem(place, f"{reason} ({len(counting)} such).", mend))
 
     def _timed(self, phase: str) -> _Timer:
         return _Timer(self._seconds, phase)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Stop:
-    """Remembers a request to stop; a second one ends the process at once."""
+    """Remembers a request to stop; asking again changes nothing, since a step may take long."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -45,10 +45,6 @@ class Stop:
             signal.signal(number, self._hear)
 
     def _hear(self, number: int, frame: object) -> None:
-        if self.requested:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-        print("Stopping after this step ...", flush=True)
         self.requested = True
 
 
@@ -57,7 +53,7 @@ def main(path: str) -> int:
     run = RunFolder(Path(path).absolute())
     stop = Stop()
     stop.listen()
-    with (run.path / "worker.lock").open("w") as lock:
+    with run.lock_path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # two processes would write every step twice
         except BlockingIOError:
@@ -91,9 +87,14 @@ def train(run: RunFolder, stop: Stop) -> Exit:
     evaluated = rewind(run, step)
     if stop.requested:
         return Exit("stopped", "Stopped before the first step.", step)
+    from core.training.arguments import evaluation_due
+
     with Scorer(RoutingTable(spec.rewards)) as scorer:
         trainer = build_trainer(run, spec, report.data, scorer, stop)
-        trainer.args.eval_on_start = trainer.eval_dataset is not None and step == 0 and not evaluated
+        # TRL counts micro-batches from 0 even on a resume; in the middle of a generation's uses it would sample anew.
+        trainer._step = step * trainer.args.gradient_accumulation_steps
+        missing = not evaluated and evaluation_due(trainer.args, step)  # an evaluation that a stop broke off, too
+        trainer.args.eval_on_start = trainer.eval_dataset is not None and missing
         return _fit(run, trainer, checkpoint, stop)
 
 
@@ -172,7 +173,7 @@ def _fit(run: RunFolder, trainer: MultiTaskGRPOTrainer, checkpoint: Path | None,
 
 
 def _evaluated(run: RunFolder, step: int) -> bool:
-    return any(record["split"] == "held_out" and record["step"] == step for record in run.records()[0])
+    return any(record["split"] == "held_out" and record["step"] == step for record in run.records())
 
 
 if __name__ == "__main__":

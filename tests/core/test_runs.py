@@ -1,5 +1,6 @@
 """Runs on disk: what a folder says about a run, whoever asks."""
 
+import fcntl
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from core.runs import (
     all_runs,
     create_run,
     kill,
+    launch,
     record_worker,
     runs_root,
     state,
@@ -108,6 +110,15 @@ class TestState:
         assert record_worker(run, worker.pid).attempt == 2
         assert state(run) == "running"
 
+    def test_a_worker_that_holds_the_lock_is_running_even_where_its_pid_is_not_to_be_seen(self, run, worker):
+        record_worker(run, worker.pid)
+        worker.kill()
+        worker.wait()
+        with run.lock_path.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            assert state(run) == "running"
+        assert state(run) == "lost"
+
     def test_no_scratch_files_stay_behind(self, run):
         write_exit(run, Exit("lost", "gone", 0))
         assert sorted(path.name for path in run.path.iterdir()) == ["exit.json", "spec.yaml"]
@@ -116,15 +127,27 @@ class TestState:
 class TestRecords:
     def test_a_torn_last_line_is_left_for_the_next_read(self, run):
         run.metrics_path.write_bytes(b'{"step": 1}\n{"step": 2')
-        records, place = run.records()
-        assert records == [{"step": 1}]
+        assert run.records() == [{"step": 1}]
         with run.metrics_path.open("ab") as file:
             file.write(b"}\n")
-        assert run.records(place)[0] == [{"step": 2}]
+        assert run.records() == [{"step": 1}, {"step": 2}]
 
     def test_a_run_without_metrics_has_no_records(self, run):
-        assert run.records() == ([], 0)
+        assert run.records() == []
         assert run.last_step() == 0
+
+
+class TestLaunch:
+    def test_a_worker_that_cannot_start_is_said_in_words(self, run, monkeypatch):
+        monkeypatch.setattr(sys, "executable", "/bin/false")
+        with pytest.raises(UserError, match=r"could not start.*worker\.log"):
+            launch(run)
+
+    def test_a_finished_run_is_not_started_again(self, run, worker):
+        attempt = record_worker(run, worker.pid).attempt
+        write_exit(run, Exit("finished", "All 3 steps done.", 3, attempt=attempt))
+        with pytest.raises(UserError, match="finished already"):
+            launch(run)
 
 
 class TestStop:

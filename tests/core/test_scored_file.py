@@ -218,6 +218,14 @@ def test_a_default_route_takes_rows_without_a_task_and_more_rows_than_a_batch(tm
     assert totals == [1.0] * 300 + [0.0] * 300
 
 
-@pytest.mark.parametrize(("reward", "needed"), [("length", True), ("exact_match", False)])
-def test_token_ids_are_needed_only_where_a_reward_can_count_them(reward, needed):
-    assert needs_tokens(Plan.model_validate({"rewards": {"t": [{"name": reward}]}})) is needed
+@pytest.mark.parametrize(
+    ("route", "needed"),
+    [
+        ({"name": "get_repetition_penalty_reward"}, True),
+        ({"name": "length", "params": {"unit": "tokens"}}, True),
+        ({"name": "length"}, False),
+        ({"name": "exact_match"}, False),
+    ],
+)
+def test_token_ids_are_needed_only_where_a_reward_counts_them(route, needed):
+    assert needs_tokens(Plan.model_validate({"rewards": {"t": [route]}})) is needed

@@ -169,7 +169,7 @@ def test_a_run_is_started_watched_stopped_found_again_and_resumed(page, home, do
         assert state(run) == "running"
     page.locator("#stop-run").click()
     expect(page.locator("#status")).to_contain_text("stopped", timeout=PATIENCE_MS)
-    steps = [record["step"] for record in run.records()[0] if record["split"] == "train"]
+    steps = [record["step"] for record in run.records() if record["split"] == "train"]
     assert steps == list(range(1, len(steps) + 1))
 
 

@@ -41,7 +41,7 @@ def written(run, splits_and_steps):
     for split, step in splits_and_steps:
         recorder.add(split, step, batch())
         recorder.write(split, at(step), {"all": 1.0}, {"loss": math.nan})
-    return [(record["split"], record["step"]) for record in run.records()[0]]
+    return [(record["split"], record["step"]) for record in run.records()]
 
 
 class TestRecorder:
@@ -78,7 +78,7 @@ class TestRewind:
     def test_what_came_after_the_checkpoint_is_taken_out_and_kept(self, run):
         written(run, [("held_out", 0), *(("train", n) for n in range(1, 6))])
         rewind(run, 3)
-        assert [record["step"] for record in run.records()[0]] == [0, 1, 2, 3]
+        assert [record["step"] for record in run.records()] == [0, 1, 2, 3]
         assert sorted(path.stem[:12] for path in run.completions.glob("train*")) == [
             f"train-00000{n}" for n in (1, 2, 3)
         ]

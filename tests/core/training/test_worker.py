@@ -1,14 +1,19 @@
 """The worker process, for real: a tiny model trained, stopped, killed and resumed."""
 
+import json
 import os
+import shutil
 import signal
-from subprocess import TimeoutExpired
+import subprocess
+import sys
 
 import pandas as pd
+import psutil
 import pytest
 from toys import make_model, spec_document, tagged_rows, write_rows
 
-from core.runs import create_run, kill, launch, state, stop
+from core.errors import UserError
+from core.runs import Exit, create_run, kill, launch, state, stop, write_exit
 from core.spec import parse_spec
 
 
@@ -39,13 +44,13 @@ def start(model, tmp_path):
 
 
 def steps(run, split="train"):
-    return [record["step"] for record in run.records()[0] if record["split"] == split]
+    return [record["step"] for record in run.records() if record["split"] == split]
 
 
 def wait_for_step(run, process, step):
     """Returns as soon as a step is in the metrics; fails where the worker ends before."""
     while step not in steps(run):
-        with pytest.raises(TimeoutExpired):
+        with pytest.raises(subprocess.TimeoutExpired):
             process.wait(timeout=0.05)
     return run
 
@@ -60,7 +65,7 @@ class TestFinished:
         assert state(run) == "finished"
         assert steps(run) == [1, 2, 3, 4, 5, 6]
         assert steps(run, "held_out") == [0, 3, 6]
-        assert all({task["task"] for task in record["tasks"]} == {"short", "long"} for record in run.records()[0])
+        assert all({task["task"] for task in record["tasks"]} == {"short", "long"} for record in run.records())
         loaded = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model), run.adapter)
         weights = [value.abs().sum().item() for name, value in loaded.state_dict().items() if "lora_B" in name]
         assert weights
@@ -109,24 +114,103 @@ class TestEndings:
         frames = [pd.read_parquet(path) for path in run.completions.glob("train-*")]
         assert sorted(int(frame["step"].iloc[0]) for frame in frames) == list(range(1, 41))
 
-    def test_a_torn_checkpoint_is_passed_over(self, start):
-        run, process = start(max_steps=4)
-        assert process.wait(timeout=120) == 0
-        (run.checkpoints / "checkpoint-4" / "complete.json").unlink()
-        run.exit_path.unlink()
-        resumed = launch(run)
-        assert resumed.wait(timeout=120) == 0, run.log_path.read_text()
-        assert steps(run) == [1, 2, 3, 4]
+    def test_its_scoring_processes_do_not_outlive_it(self, start):
+        run, process = start(max_steps=500, eval_steps=1000)
+        wait_for_step(run, process, 1)
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert children
+        os.kill(process.pid, signal.SIGKILL)  # the worker alone, not its process group
+        process.wait()
+        _, alive = psutil.wait_procs(children, timeout=15)
+        assert alive == []
 
-    def test_a_resumed_run_goes_on_exactly_where_it_was(self, start):
-        whole, process = start(max_steps=6, save_steps=2)
-        assert process.wait(timeout=120) == 0
-        broken, process = start(max_steps=6, save_steps=2)
-        wait_for_step(broken, process, 3)
+    def test_a_second_worker_on_the_same_run_is_refused(self, start):
+        run, process = start(max_steps=500, eval_steps=1000)
+        with pytest.raises(UserError, match="running already"):
+            launch(run)
+        second = subprocess.run(
+            [sys.executable, "-m", "core.training.worker", run.path], capture_output=True, text=True
+        )
+        assert (second.returncode, second.stdout) == (1, "Another process works on this run already.\n")
+        assert state(run) == "running"
+        assert run.worker().pid == process.pid
+
+    def test_a_torn_checkpoint_is_passed_over_and_its_steps_are_done_again(self, start):
+        run, process = start(max_steps=40, save_steps=2, save_total_limit=20, eval_steps=1000)
+        wait_for_step(run, process, 7)
+        kill(run)
+        process.wait()
+        (run.checkpoints / "checkpoint-6" / "complete.json").unlink()  # as a kill in the middle of the save leaves it
+        (run.checkpoints / "checkpoint-6" / "optimizer.pt").unlink()
+        for later in range(8, 41, 2):
+            shutil.rmtree(run.checkpoints / f"checkpoint-{later}", ignore_errors=True)
+        assert launch(run).wait(timeout=120) == 0, run.log_path.read_text()
+        assert steps(run) == list(range(1, 41))
+        assert list(run.path.glob("superseded/*-after-step-4/metrics.jsonl"))
+
+    @pytest.mark.parametrize(
+        ("schedule", "breaks_at"),
+        [
+            pytest.param({"max_steps": 6, "save_steps": 2}, 3, id="one generation a step"),
+            pytest.param(
+                {"max_steps": 6, "save_steps": 2, "gradient_accumulation_steps": 2, "per_device_train_batch_size": 4},
+                3,
+                id="accumulated gradients",
+            ),
+            pytest.param({"max_steps": 8, "save_steps": 4, "num_iterations": 2}, 5, id="two iterations"),
+        ],
+    )
+    def test_a_resumed_run_is_the_run_that_was_not_broken(self, start, schedule, breaks_at):
+        whole, process = start(**schedule)
+        assert process.wait(timeout=120) == 0, whole.log_path.read_text()
+        broken, process = start(**schedule)
+        wait_for_step(broken, process, breaks_at)
         kill(broken)
         process.wait()
         assert launch(broken).wait(timeout=120) == 0, broken.log_path.read_text()
         assert completions(broken) == completions(whole)
+
+    def test_a_break_in_the_middle_of_a_generation_samples_it_again_and_keeps_the_rhythm(self, start):
+        run, process = start(max_steps=12, steps_per_generation=4, save_steps=2, eval_steps=1000)
+        wait_for_step(run, process, 6)
+        stop(run)
+        process.wait(timeout=60)
+        stopped_at = steps(run)[-1]
+        assert launch(run).wait(timeout=120) == 0, run.log_path.read_text()
+        sampled = {record["step"] for record in run.records() if record["split"] == "train" and record["tasks"]}
+        assert sampled == {1, 5, 9} | ({stopped_at + 1} if stopped_at < 12 else set())
+
+    def test_nothing_is_trained_beyond_the_last_step(self, start):
+        run, process = start(max_steps=3, steps_per_generation=4, save_steps=1)
+        assert process.wait(timeout=120) == 0, run.log_path.read_text()
+        write_exit(run, Exit("lost", "as if killed in the last evaluation", 3, attempt=run.worker().attempt))
+        assert launch(run).wait(timeout=120) == 0, run.log_path.read_text()
+        assert steps(run) == [1, 2, 3]
+        assert run.exit().step == 3
+
+    def test_stopping_twice_is_stopping_once(self, start):
+        run, process = start(max_steps=500, eval_steps=1000)
+        wait_for_step(run, process, 1)
+        for _ in range(20):
+            if state(run) == "running":
+                process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+        assert run.exit().reason == "stopped"
+        assert (run.adapter / "adapter_model.safetensors").exists()
+
+    def test_an_evaluation_that_a_stop_broke_off_is_made_up_for(self, start):
+        run, process = start(max_steps=4, eval_steps=2, save_steps=2)
+        assert process.wait(timeout=120) == 0, run.log_path.read_text()
+        records = [record for record in run.records() if (record["split"], record["step"]) != ("held_out", 4)]
+        run.metrics_path.write_text("".join(json.dumps(record) + "\n" for record in records))
+        write_exit(run, Exit("stopped", "as if stopped in the last evaluation", 4, attempt=run.worker().attempt))
+        assert launch(run).wait(timeout=120) == 0, run.log_path.read_text()
+        assert steps(run, "held_out") == [0, 2, 4]
+
+    def test_epochs_count_prompts(self, start):
+        run, process = start(max_steps=-1, num_train_epochs=0.5)
+        assert process.wait(timeout=120) == 0, run.log_path.read_text()
+        assert steps(run) == list(range(1, 10)), "half of 36 rows, 2 prompts a step"
 
     def test_a_broken_spec_ends_as_failed_with_words_and_no_traceback(self, start):
         run, process = start(rewards={"default": [{"name": "no_such_reward"}]})
@@ -158,7 +242,7 @@ class TestEndings:
         if on_error == "stop":
             assert "'the moon' cannot be read as mathematics" in run.exit().message
             return
-        (record,) = [record for record in run.records()[0] if record["split"] == "train"]
+        (record,) = [record for record in run.records() if record["split"] == "train"]
         tasks = {task["task"]: task for task in record["tasks"]}
         assert (tasks["long"]["errors"], tasks["long"]["scored"], tasks["long"]["reward"]) == (4, 0, None)
         assert tasks["short"]["errors"] == 0
