@@ -62,7 +62,8 @@ def score_file(source: Path, plan: Plan, out: TextIO, tokenize: Tokenize | None 
     Each row needs a `completion` (a text, or a list of texts that is one group), and a `task`.
     Rows get `rewards` {name: number|null}, `errors` {name: reason}, `total` and, for a group, `advantages`; a group's
     values are lists. A row that cannot be scored (a line that is no object, no completion, a task without a route) is
-    written back with its reason under `errors.row`: one bad row never costs the others.
+    written back with its reason under `errors.row`: one bad row never costs the others. Advantages are computed inside
+    the row's own group; the trainer's also depend on the batch where the plan scales by batch or normalises then sums.
 
     Args:
         source: the .jsonl file.

@@ -18,6 +18,7 @@ from ui.texts import t
 
 POLL_S = 1.5
 LOG_LINES = 30
+LOG_BYTES = 64_000  # more than these lines ever hold, less than a long run's log
 COMPLETIONS_SHOWN = 16
 HELD_OUT_HEADERS = [t(f"column.{name}") for name in ("task", "before", "after", "change", "scored")]
 COMPLETION_HEADERS = [t(f"column.{name}") for name in ("task", "prompt", "completion", "total", "advantage", "errors")]
@@ -134,10 +135,12 @@ def status_line(now: str, records: list[dict[str, Any]]) -> str:
 def log_tail(run: RunFolder) -> str:
     """The last lines of the worker's log, without rewritten progress bars."""
     try:
-        text = run.log_path.read_text(encoding="utf-8", errors="replace")
+        with run.log_path.open("rb") as file:
+            file.seek(max(0, run.log_path.stat().st_size - LOG_BYTES))
+            text = file.read().decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
-    return "\n".join(line.rpartition("\r")[2] for line in text.splitlines()[-LOG_LINES:])
+    return "\n".join(line.rpartition("\r")[2] for line in text.rstrip("\n").split("\n")[-LOG_LINES:])
 
 
 def held_out_rows(records: list[dict[str, Any]]) -> list[list[str]]:

@@ -58,7 +58,10 @@ def test_a_run_that_fits_has_no_problems_and_its_data(report):
         ({"grpo": {"num_generations": 5}}, "error: grpo.num_generations: a generation batch of 32 completions is not"),
         ({"grpo": {"per_device_train_batch_size": 0}}, "error: grpo.num_generations: a generation batch of 0 completi"),
         ({"grpo": {"generation_batch_size": 12}}, "error: grpo.num_generations: a generation batch of 12 completions"),
-        ({"grpo": {"num_generations_eval": 3}}, "error: grpo.per_device_eval_batch_size: 32 completions are not made of whole grou"),
+        (
+            {"grpo": {"num_generations_eval": 3}},
+            "error: grpo.per_device_eval_batch_size: 32 completions are not made of whole groups of 3.",
+        ),
         # shares
         ({"tasks": {"math": {"share": 0.7}, "poetry": {"share": 0.7}}}, "error: tasks: the shares add up to 1.4, more"),
         ({"tasks": {"math": {"share": 1}}}, "error: tasks: the shares leave nothing for poetry."),
