@@ -107,6 +107,11 @@ class RunFolder:
         return self.path / "adapter"
 
     @property
+    def data_path(self) -> Path:
+        """How many rows of each task the run was started with."""
+        return self.path / "data.json"
+
+    @property
     def log_path(self) -> Path:
         """Everything the worker printed."""
         return self.path / "worker.log"

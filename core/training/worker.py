@@ -7,6 +7,7 @@ written), or failed with its reason. Only a SIGKILL leaves nothing; whoever look
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -17,12 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.check import check
+from core.data import Data, column, task_counts
 from core.errors import Problem, UserError
 from core.mixing import row_order, shares
 from core.models import load_tokenizer, model_source
 from core.prompts import as_text, render
 from core.routing import RoutingTable
-from core.runs import Exit, RunFolder, record_worker, write_exit
+from core.runs import Exit, RunFolder, record_worker, write_atomically, write_exit
 from core.scoring import Scorer
 from core.spec import RunSpec
 from core.training.recorder import Recorder, rewind
@@ -82,6 +84,7 @@ def train(run: RunFolder, stop: Stop) -> Exit:
     report = check(spec)
     if report.errors or report.data is None:
         raise UserError(report.errors)
+    check_same_data(run, report.data)
     checkpoint = last_checkpoint(run)
     step = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
     evaluated = rewind(run, step)
@@ -98,9 +101,20 @@ def train(run: RunFolder, stop: Stop) -> Exit:
         return _fit(run, trainer, checkpoint, stop)
 
 
-def build_trainer(run: RunFolder, spec: RunSpec, data: Any, scorer: Scorer, stop: Stop) -> MultiTaskGRPOTrainer:
+def check_same_data(run: RunFolder, data: Data) -> None:
+    """Refuse to go on with other rows than the run was started with: their order would be another."""
+    rows = {"train": task_counts(data.train), "held_out": task_counts(data.held_out)}
+    if not run.data_path.exists():
+        write_atomically(run.data_path, json.dumps(rows, ensure_ascii=False, indent=2))
+        return
+    before = json.loads(run.data_path.read_text(encoding="utf-8"))
+    if before != rows:
+        what = f"the data has changed since the run was started: {before} then, {rows} now."
+        raise UserError(Problem(run.id, what, "Put the old rows back, or start a new run."))
+
+
+def build_trainer(run: RunFolder, spec: RunSpec, data: Data, scorer: Scorer, stop: Stop) -> MultiTaskGRPOTrainer:
     """Model, adapter, data and rewards put together."""
-    from core.data import column, task_counts
     from core.training.arguments import adapter_config, schedule, trainer_arguments
     from core.training.trainer import MultiTaskGRPOTrainer, StopAndMark
 

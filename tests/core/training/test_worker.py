@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import psutil
@@ -14,7 +15,9 @@ from toys import make_model, spec_document, tagged_rows, write_rows
 
 from core.errors import UserError
 from core.runs import Exit, create_run, kill, launch, state, stop, write_exit
-from core.spec import parse_spec
+from core.spec import parse_spec, read_spec
+
+PROJECT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +210,15 @@ class TestEndings:
         assert launch(run).wait(timeout=120) == 0, run.log_path.read_text()
         assert steps(run, "held_out") == [0, 2, 4]
 
+    def test_a_run_does_not_go_on_with_other_rows(self, start, tmp_path):
+        run, process = start(max_steps=500, eval_steps=1000)
+        wait_for_step(run, process, 1)
+        stop(run)
+        process.wait(timeout=60)
+        write_rows(tmp_path / "rows.jsonl", tagged_rows(30))
+        assert launch(run).wait(timeout=60) == 1
+        assert "the data has changed since the run was started" in run.exit().message
+
     def test_epochs_count_prompts(self, start):
         run, process = start(max_steps=-1, num_train_epochs=0.5)
         assert process.wait(timeout=120) == 0, run.log_path.read_text()
@@ -251,6 +263,29 @@ class TestEndings:
         assert long["total"].isna().all()
         assert (long["advantage"] == 0).all()
         assert long["error/math_answer"].str.contains("the moon").all()
+
+
+class TestExample:
+    def test_the_embedded_model_trains_a_step_of_the_four_tasks(self, tmp_path, monkeypatch):
+        monkeypatch.delenv("SIGNALBOX_CACHE")  # where `make` has converted the embedded model already
+        monkeypatch.delenv("OMP_NUM_THREADS")
+        spec = read_spec(PROJECT / "examples" / "four_tasks.yaml")
+        small = {"max_steps": 1, "per_device_train_batch_size": 8, "num_generations": 2, "max_completion_length": 8}
+        held_out = spec.data.held_out.model_copy(update={"rows_per_task": 1})
+        data = spec.data.model_copy(update={"held_out": held_out})
+        run = create_run(
+            spec.model_copy(update={"grpo": {**spec.grpo, **small, "num_generations_eval": 2}, "data": data}),
+            tmp_path / "run",
+        )
+        process = launch(run)
+        assert process.wait(timeout=300) == 0, run.log_path.read_text()
+        tasks = ["math", "code", "sentiment", "json"]
+        assert [(r["split"], r["step"], [task["task"] for task in r["tasks"]]) for r in run.records()] == [
+            ("held_out", 0, tasks),
+            ("train", 1, tasks),
+            ("held_out", 1, tasks),
+        ]
+        assert all(task["errors"] == 0 and task["scored"] == 2 for r in run.records() for task in r["tasks"])
 
 
 def completions(run) -> dict[str, list[str]]:
