@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -11,6 +13,7 @@ import pyarrow.compute as pc
 
 from core.data import Data, load_data, task_counts
 from core.errors import Problem, UserError, did_you_mean
+from core.models import EMBEDDED, model_source
 from core.options import check_options, grpo_settings
 from core.prompts import PLACEHOLDER
 from core.routing import TaskColumns, check_coverage, check_routes
@@ -52,6 +55,7 @@ def check(spec: RunSpec) -> Report:
         problems += check_options(part, given)
     if not any(problem.where.startswith("grpo") for problem in problems):
         problems += [*_check_batch(spec), *_check_steps(spec)]
+    problems += _check_model(spec.model)
     try:
         data = load_data(spec.data)
     except UserError as error:
@@ -98,6 +102,18 @@ def _check_batch(spec: RunSpec) -> list[Problem]:
     if held_out < held_group or held_out % held_group:
         what = f"{held_out} completions are not made of whole groups of {held_group}."
         return [Problem("grpo.per_device_eval_batch_size", what, "Make it a multiple of num_generations_eval.")]
+    return []
+
+
+def _check_model(name: str) -> list[Problem]:
+    """A mistyped `embedded`, or a folder that is not there; whether the Hub has an id is not asked here."""
+    if name != EMBEDDED and difflib.get_close_matches(name.lower(), [EMBEDDED], cutoff=0.8):
+        return [Problem("model", f"there is no model {name!r}.", f"Did you mean {EMBEDDED!r}?")]
+    if name.startswith((".", "/", "~")) or Path(name).is_dir():
+        try:
+            model_source(name)
+        except UserError as error:
+            return list(error.problems)
     return []
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 from core import progress
 from core.errors import Problem, UserError, did_you_mean
 from core.reward_docs import bounds, outcome, parameter_rows, rewards_page
+from core.routing import broken_files
 from core.runs import RunFolder, all_runs, create_run, kill, launch, state, stop
 from core.spec import Plan, read_plan, read_spec
 from rewards import registry
@@ -147,6 +148,7 @@ def list_rewards(arguments: Namespace) -> int:
     if arguments.markdown:
         print(rewards_page(), end="")
         return 0
+    _print_problems(broken_files())
     if arguments.name is None:
         width = max(map(len, rewards))
         for reward in rewards.values():

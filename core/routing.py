@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from core.errors import Problem, did_you_mean
 from core.spec import COMPLETION_IDS, DEFAULT_ROUTE, Route, Routes, field_path
-from rewards import registry
+from rewards import broken, registry
 from rewards.declaration import Reward
 
 
@@ -44,10 +44,18 @@ class TaskColumns:
 
 def check_routes(routes: Routes) -> list[Problem]:
     """What is wrong with a routing table by itself: rewards, parameters, weights, labels."""
-    problems: list[Problem] = []
+    problems = broken_files()
     for task, lines in routes.items():
         problems += _check_task_routes(task, lines)
     return problems
+
+
+def broken_files() -> list[Problem]:
+    """Files of the reward library that cannot be imported, as warnings: a route to them is an error of its own."""
+    return [
+        Problem(file, f"it cannot be imported: {reason}.", "Mend or remove the file.", "warning")
+        for file, reason in broken().items()
+    ]
 
 
 def check_coverage(routes: Routes, tasks: Mapping[str, TaskColumns], named: Iterable[str] = ()) -> list[Problem]:

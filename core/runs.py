@@ -127,6 +127,11 @@ class RunFolder:
         return self.path / "worker.lock"
 
     @property
+    def stop_path(self) -> Path:
+        """The attempt that was last asked to stop."""
+        return self.path / "stop.json"
+
+    @property
     def exit_path(self) -> Path:
         """How the last worker ended; absent while one runs."""
         return self.path / "exit.json"
@@ -284,7 +289,19 @@ def stop(run: RunFolder) -> None:
     process = worker_process(run)
     if process is None:
         raise UserError(Problem(run.id, f"this run is {state(run)}: there is nothing to stop."))
+    worker = run.worker()
+    write_atomically(run.stop_path, json.dumps({"attempt": worker.attempt if worker else 0}))
     process.send_signal(signal.SIGTERM)
+
+
+def stop_requested(run: RunFolder) -> bool:
+    """Whether the worker of now has been asked to stop."""
+    worker = run.worker()
+    try:
+        asked = json.loads(run.stop_path.read_text(encoding="utf-8"))["attempt"]
+    except FileNotFoundError:
+        return False
+    return worker is not None and asked == worker.attempt
 
 
 def kill(run: RunFolder) -> None:

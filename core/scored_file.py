@@ -99,6 +99,9 @@ def _counts_tokens(route: Route) -> bool:
 
 
 def _lines(source: Path) -> Iterator[bytes]:
+    if source.suffix.lower() in (".csv", ".tsv", ".parquet"):
+        mend = "Write one JSON object a line, with `task` and `completion`."
+        raise UserError(Problem(str(source), "a .jsonl file is needed.", mend))
     try:
         with source.open("rb") as file:
             yield from (line for line in file if line.strip())

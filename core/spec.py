@@ -25,6 +25,7 @@ SHAPES = {
     "dict_type": "a mapping of fields: {name: value}",
     "model_type": "a mapping of fields: {name: value}",
     "string_type": "text",
+    "string_pattern_mismatch": "a name of letters, digits, dots, dashes and underscores, at most 80",
 }
 UNION_CHOICES = ("str", "tuple[str, ...]")  # parts of pydantic's place that are no fields of the document
 

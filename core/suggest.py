@@ -15,30 +15,46 @@ from core.data import load_data
 from core.data.batches import Findings
 from core.data.files import read_file
 from core.data.paths import data_files
+from core.errors import UserError
 from core.routing import TaskColumns
-from core.spec import DataSpec, Route, RunSpec
+from core.spec import DEFAULT_ROUTE, DataSpec, Route, RunSpec
 
 TASK_NAMES = ("task", "task_tag", "tag", "task_name", "task_type", "category", "domain", "type", "source", "subject")
 PROMPT_NAMES = ("prompt", "messages", "question", "instruction", "problem", "query", "input", "text", "conversation")
 ANSWER_NAMES = ("answer", "solution", "target", "ground_truth", "gold", "label", "expected", "output", "response")
+
+# Where nothing says what is right: something to replace.
+PLACEHOLDER = Route(name="length", params={"maximum": 100})
+# Written out, so that whoever uploads sees what decides how long a run takes.
+SMALL = {"max_steps": 50, "num_generations": 8, "max_completion_length": 128}
 
 MOST_LABELS = 8
 SAMPLED_ANSWERS = 200
 
 
 def suggest_spec(paths: Sequence[str], name: str) -> RunSpec:
-    """A run spec for data files, or a `UserError` that says what is wrong with them."""
-    columns = first_columns(paths)
+    """A run spec for data files. Where they cannot be read as they are, it is the spec to mend: `check` says how."""
+    data = _guessed_data(paths)
+    try:
+        rows = load_data(data).train
+        rewards = {task: (_route(task, found, rows),) for task, found in task_columns(rows).items()}
+    except UserError:
+        rewards = {DEFAULT_ROUTE: (PLACEHOLDER,)}
+    return RunSpec(name=name, model="embedded", data=data, rewards=rewards, grpo=SMALL)
+
+
+def _guessed_data(paths: Sequence[str]) -> DataSpec:
+    try:
+        columns = first_columns(paths)
+    except UserError:
+        columns = []
     answer = _first(ANSWER_NAMES, columns)
-    data = DataSpec(
+    return DataSpec(
         path=paths[0] if len(paths) == 1 else tuple(paths),
         task_column=_first(TASK_NAMES, columns) or "task",
         prompt_column=_first(PROMPT_NAMES, columns) or "prompt",
         columns={"answer": answer} if answer and answer != "answer" else {},
     )
-    rows = load_data(data).train
-    rewards = {task: (_route(task, found, rows),) for task, found in task_columns(rows).items()}
-    return RunSpec(name=name, model="embedded", data=data, rewards=rewards)
 
 
 def first_columns(paths: Sequence[str]) -> list[str]:
@@ -62,7 +78,7 @@ def _route(task: str, columns: TaskColumns, rows: Any) -> Route:
         if column in full:
             return Route(name=reward)
     if "answer" not in full:
-        return Route(name="length", params={"maximum": 100})
+        return PLACEHOLDER
     if "choices" in full:
         return Route(name="choice")
     return _answer_route(_answers(task, rows))

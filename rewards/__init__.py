@@ -9,15 +9,27 @@ from functools import cache
 from rewards.declaration import Reward
 
 
-@cache
 def registry() -> dict[str, Reward]:
     """All declared rewards by name, found by importing every module of this folder."""
+    return _scan()[0]
+
+
+def broken() -> dict[str, str]:
+    """Files of this folder that cannot be imported, with the reason: they cost no other reward."""
+    return _scan()[1]
+
+
+@cache
+def _scan() -> tuple[dict[str, Reward], dict[str, str]]:
     found: dict[str, Reward] = {}
+    failed: dict[str, str] = {}
     for info in pkgutil.iter_modules(__path__):
-        module = importlib.import_module(f"{__name__}.{info.name}")
+        try:
+            module = importlib.import_module(f"{__name__}.{info.name}")
+        except Exception as error:  # the boundary where a file's own failure becomes data
+            failed[f"{__name__}/{info.name}.py"] = f"{type(error).__name__}: {error}"
+            continue
         for value in vars(module).values():
-            if not isinstance(value, Reward):
-                continue
-            if found.setdefault(value.name, value) is not value:
-                raise TypeError(f"two rewards are called {value.name!r}; the second is in {module.__file__}")
-    return dict(sorted(found.items()))
+            if isinstance(value, Reward) and found.setdefault(value.name, value) is not value:
+                failed[f"{__name__}/{info.name}.py"] = f"another reward is called {value.name!r} already"
+    return dict(sorted(found.items())), failed

@@ -18,6 +18,7 @@ Points = list[tuple[int, float, int]]  # step, mean reward, completions scored
 COLUMNS = 4
 MOST_POINTS = 400
 SMOOTHING = 0.8  # weight of the past in the exponential moving average
+FEW = 10  # points that are marked one by one
 NEUTRAL = "#808080"
 
 
@@ -40,16 +41,18 @@ def reward_curves(records: Sequence[Record], tasks: Sequence[str], revision: str
             figure.add_trace(trace, **place)
     for trace in _legend():
         figure.add_trace(trace, row=1, col=1)
-    figure.update_xaxes(title_text=t("plot.step"), row=rows, rangemode="tozero", showticklabels=True)
+    steps = max((record["steps"] for record in records), default=1)
+    figure.update_xaxes(range=[0, steps], dtick=1 if steps <= FEW else None, tickformat="d", showticklabels=True)
+    figure.update_xaxes(title_text=t("plot.step"), row=rows)
     figure.update_yaxes(title_text=t("plot.reward"), col=1)
     figure.update_traces(cliponaxis=False)  # the evaluation before the first step lies on the axis
     figure.update_yaxes(rangemode="tozero")
     figure.update_layout(
-        height=90 + 210 * rows,
-        margin={"l": 60, "r": 16, "t": 56, "b": 48},
+        height=130 + 210 * rows,
+        margin={"l": 60, "r": 16, "t": 56, "b": 92},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        legend={"orientation": "h", "y": 0.99, "yanchor": "top", "x": 1, "xanchor": "right", "yref": "container"},
+        legend={"orientation": "h", "y": 0.01, "yanchor": "bottom", "x": 0.5, "xanchor": "center", "yref": "container"},
         uirevision=revision,
         hovermode="closest",
     )
@@ -96,10 +99,11 @@ def _task_traces(records: Sequence[Record], task: str, colour: str) -> list[go.S
     smooth = smoothed([reward for _, reward, _ in train])
     lines = thinned(list(zip(train, smooth, strict=True)))
     raw = [point for point, _ in lines]
+    style = "lines+markers" if len(lines) <= FEW else "lines"  # a line of one point is not to be seen
     strong = [(step, value, count) for (step, _, count), value in lines]
     return [
-        _trace(raw, task, t("plot.raw"), mode="lines", line={"color": colour, "width": 1}, opacity=0.35),
-        _trace(strong, task, t("plot.smooth"), mode="lines", line={"color": colour, "width": 2.5}),
+        _trace(raw, task, t("plot.raw"), mode=style, line={"color": colour, "width": 1}, opacity=0.35),
+        _trace(strong, task, t("plot.smooth"), mode=style, line={"color": colour, "width": 2.5}),
         _trace(
             task_points(records, "held_out", task),
             task,

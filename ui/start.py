@@ -10,7 +10,7 @@ import gradio as gr
 from core.check import Report, check
 from core.data import Data, first_rows, task_counts
 from core.errors import Problem, UserError
-from core.prompts import as_messages, as_text
+from core.prompts import as_messages
 from core.routing import RoutingTable
 from core.runs import PROJECT, create_run, launch
 from core.spec import RunSpec, parse_spec, parse_yaml
@@ -81,21 +81,18 @@ def show_example(name: str | None) -> str:
 
 
 def show_upload(files: list[str] | None) -> tuple[object, ...]:
-    """Keep the uploaded files and suggest a spec for them; where they cannot be read, say why."""
+    """Keep the uploaded files and suggest a spec for them; where they cannot be read, it is there to mend."""
     if not files:
         return (gr.skip(),) * 5
-    try:
-        paths = [keep_upload(Path(file)) for file in files]
-        spec = suggest_spec([str(path) for path in paths], suggested_name(paths[0]))
-    except UserError as error:
-        return "", *shown(None, Report(error.problems, None))
+    paths = [keep_upload(Path(file)) for file in files]
+    spec = suggest_spec([str(path) for path in paths], suggested_name(paths[0]))
     return spec.to_yaml(), *shown(spec, check(spec))
 
 
 def show_check(text: str) -> tuple[object, ...]:
     """Tasks, problems and whether a run can start, for the spec as it stands in the editor."""
     if not text.strip():
-        return (gr.skip(),) * 4
+        return gr.Dataframe(visible=False), gr.Dataframe(visible=False), gr.Button(interactive=False), t("start.empty")
     try:
         spec = read(text)
     except UserError as error:
@@ -127,7 +124,7 @@ def shown(spec: RunSpec | None, report: Report) -> tuple[object, ...]:
     ready = spec is not None and report.data is not None and not report.errors
     rows = task_rows(spec, report.data) if spec and report.data else []
     count = len(report.errors)
-    note = t("start.blocked", errors=f"{count} error" + ("s" if count != 1 else ""))
+    note = t("start.blocked", errors=count)
     if ready and report.data:
         note = t("start.ready", tasks=len(rows), rows=len(report.data.train), held_out=len(report.data.held_out))
     return (
@@ -149,7 +146,7 @@ def task_rows(spec: RunSpec, data: Data) -> list[list[object]]:
             rows,
             held_out.get(task, 0),
             ", ".join(f"{route.key} × {route.weight:g}" for route in table.of(task)),
-            as_text(as_messages(first[task]["prompt"])),
+            as_messages(first[task]["prompt"])[-1]["content"],
         ]
         for task, rows in task_counts(data.train).items()
     ]

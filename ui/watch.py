@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from core import progress
 from core.errors import UserError
-from core.runs import RunFolder, all_runs, launch, state, stop
+from core.runs import RunFolder, all_runs, launch, state, stop, stop_requested
 from ui.figures import reward_curves
 from ui.texts import t
 
@@ -22,7 +22,7 @@ LOG_BYTES = 64_000  # more than these lines ever hold, less than a long run's lo
 COMPLETIONS_SHOWN = 16
 HELD_OUT_HEADERS = [t(f"column.{name}") for name in ("task", "before", "after", "change", "scored")]
 COMPLETION_HEADERS = [t(f"column.{name}") for name in ("task", "prompt", "completion", "total", "advantage", "errors")]
-COMPLETION_WIDTHS = ["90px", "30%", "36%", "80px", "100px", "15%"]
+COMPLETION_WIDTHS = ["120px", "30%", "36%", "80px", "100px", "15%"]
 PUT_RUN_INTO_URL = """(run) => {
     const url = new URL(window.location);
     if (run) url.searchParams.set("run", run);
@@ -108,11 +108,12 @@ def show_run(run_id: str | None, seen: str | None) -> tuple[object, ...]:
     if token == seen:
         return (gr.skip(),) * 9
     records = run.records()
+    stopping = now == "running" and stop_requested(run)
     return (
-        status_line(now, records),
-        gr.Button(interactive=now == "running"),
+        status_line(t("watch.stopping_now") if stopping else now, records),
+        gr.Button(interactive=now == "running" and not stopping),
         gr.Button(interactive=now in ("created", "stopped", "failed", "lost")),
-        _message(run, records),
+        _message(run, now, records),
         _curves(run_id, records),
         _held_out(records),
         _completions(run),
@@ -127,9 +128,10 @@ def status_line(now: str, records: list[dict[str, Any]]) -> str:
         return t("watch.loading", state=f"**{now}**") if now == "running" else f"**{now}**"
     last = records[-1]
     values = {"state": f"**{now}**", "step": last["step"], "steps": last["steps"]}
-    if now != "running":
+    left = progress.seconds_left(records)
+    if now != "running" or left is None:
         return t("watch.ended", **values)
-    return t("watch.progress", **values, left=progress.duration(progress.seconds_left(records)))
+    return t("watch.progress", **values, left=progress.duration(left))
 
 
 def log_tail(run: RunFolder) -> str:
@@ -193,9 +195,11 @@ def _completions(run: RunFolder) -> gr.Dataframe:
     return gr.Dataframe(value=rows, visible=bool(rows))
 
 
-def _message(run: RunFolder, records: list[dict[str, Any]]) -> gr.Textbox:
-    end = run.exit()
+def _message(run: RunFolder, now: str, records: list[dict[str, Any]]) -> gr.Textbox:
+    end = run.exit() if now != "running" else None
     lines = [*([end.message] if end else []), *error_lines(records)]
+    if end and run.adapter.exists():
+        lines.append(t("watch.adapter", path=run.adapter))
     return gr.Textbox(value="\n".join(lines), visible=bool(lines))
 
 
@@ -213,7 +217,7 @@ def error_lines(records: list[dict[str, Any]]) -> list[str]:
 
 def _token(run: RunFolder) -> str:
     """Changes whenever the folder has something new to show."""
-    files = (run.metrics_path, run.log_path, run.exit_path, run.process_path)
+    files = (run.metrics_path, run.log_path, run.exit_path, run.process_path, run.stop_path)
     sizes = [path.stat().st_size if path.exists() else -1 for path in files]
     return f"{run.id} {sizes}"
 

@@ -62,6 +62,14 @@ def test_a_run_that_fits_has_no_problems_and_its_data(report):
             {"grpo": {"num_generations_eval": 3}},
             "error: grpo.per_device_eval_batch_size: 32 completions are not made of whole groups of 3.",
         ),
+        # models
+        ({"model": "embeded"}, "error: model: there is no model 'embeded'. Did you mean 'embedded'?"),
+        ({"model": "./nowhere"}, "error: model: ./nowhere: there is no such folder."),
+        # steps
+        ({"grpo": {"max_steps": 0}}, "error: grpo.max_steps: 0 steps are none."),
+        ({"grpo": {"save_total_limit": 1}}, "error: grpo.save_total_limit: only one checkpoint would be kept."),
+        ({"grpo": {"eval_steps": 0}}, "error: grpo.eval_steps: found 0."),
+        ({"grpo": {"disable_tqdm": True}}, "error: grpo.disable_tqdm: Signalbox sets this itself."),
         # shares
         ({"tasks": {"math": {"share": 0.7}, "poetry": {"share": 0.7}}}, "error: tasks: the shares add up to 1.4, more"),
         ({"tasks": {"math": {"share": 1}}}, "error: tasks: the shares leave nothing for poetry."),

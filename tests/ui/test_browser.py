@@ -101,7 +101,7 @@ def document(model, tmp_path):
 
 
 def test_the_example_is_ready_to_start_at_once(page):
-    expect(page.locator("#start-note")).to_contain_text("No errors: 4 tasks, 480 rows to train on, 32 held out.")
+    expect(page.locator("#start-note")).to_contain_text("No errors. Tasks: 4. Rows to train on: 480. Held out: 32.")
     expect(page.locator("#start-run")).to_be_enabled()
     for task in ("math", "code", "sentiment", "json"):
         expect(page.locator("#tasks")).to_contain_text(task)
@@ -114,8 +114,17 @@ def test_a_broken_spec_says_what_where_and_how_to_mend_it_and_cannot_start(page,
     problems = page.locator("#problems")
     expect(problems).to_contain_text("the data has no task 'shrt'")
     expect(problems).to_contain_text("Did you mean 'short'?")
-    expect(page.locator("#start-note")).to_contain_text("2 errors to mend")
+    expect(page.locator("#start-note")).to_contain_text("Errors to mend before a run can start: 2")
     expect(page.locator("#start-run")).to_be_disabled()
+
+
+def test_an_empty_editor_cannot_start(page):
+    expect(page.locator("#start-run")).to_be_enabled()
+    page.locator("#spec .cm-content").click()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.press("Delete")
+    expect(page.locator("#start-run")).to_be_disabled()
+    expect(page.locator("#start-note")).to_contain_text("Pick an example")
 
 
 def test_an_upload_becomes_a_spec_with_its_tasks(page, tmp_path):
@@ -125,7 +134,16 @@ def test_an_upload_becomes_a_spec_with_its_tasks(page, tmp_path):
     page.locator("input[type=file][multiple]").set_input_files(path)
     expect(page.locator("#spec")).to_contain_text("task_column: category")
     expect(page.locator("#tasks")).to_contain_text("math_answer")
-    expect(page.locator("#start-note")).to_contain_text("1 tasks, 10 rows to train on, 2 held out")
+    expect(page.locator("#start-note")).to_contain_text("Tasks: 1. Rows to train on: 10. Held out: 2.")
+
+
+def test_an_upload_with_other_columns_is_there_to_be_mended(page, tmp_path):
+    path = write_rows(tmp_path / "odd.jsonl", [{"skill": "a", "ask": f"{n}?"} for n in range(12)])
+    expect(page.locator("#start-run")).to_be_enabled()
+    page.locator("input[type=file][multiple]").set_input_files(path)
+    expect(page.locator("#problems")).to_contain_text("Set data.task_column")
+    expect(page.locator("#spec")).to_contain_text("odd.jsonl")
+    expect(page.locator("#spec")).to_contain_text("task_column: task")
 
 
 def test_an_upload_that_cannot_be_read_says_where(page, tmp_path):
@@ -141,7 +159,7 @@ def test_a_run_is_started_watched_stopped_found_again_and_resumed(page, home, do
     expect(page.locator("#start-run")).to_be_enabled()
     document["grpo"] |= {"max_steps": 400, "save_steps": 100, "eval_steps": 1000}
     write_spec(page, document)
-    expect(page.locator("#start-note")).to_contain_text("2 tasks, 36 rows to train on, 4 held out")
+    expect(page.locator("#start-note")).to_contain_text("Tasks: 2. Rows to train on: 36. Held out: 4.")
     page.locator("#start-run").click()
     status = page.locator("#status")
     expect(status).to_contain_text("running")

@@ -8,7 +8,7 @@ from ui.theme import OKABE_ITO, task_colour
 
 def record(step, split="train", **rewards):
     tasks = [{"task": task, "reward": reward, "scored": 8} for task, reward in rewards.items()]
-    return {"step": step, "split": split, "tasks": tasks}
+    return {"step": step, "steps": 10, "split": split, "tasks": tasks}
 
 
 RECORDS = [record(0, "held_out", math=0.1, code=0.2), record(1, math=0.25, code=None), record(2, math=0.5)]
@@ -38,6 +38,14 @@ class TestRewardCurves:
         figure = reward_curves(RECORDS, ["math", "code"], revision="run")
         assert figure.layout.yaxis.title.text == "mean reward"
         assert figure.layout.xaxis.title.text == "step"
+
+    def test_the_x_axis_is_the_whole_run_in_whole_steps(self):
+        axis = reward_curves(RECORDS, ["math"], revision="run").layout.xaxis
+        assert (tuple(axis.range), axis.tickformat) == ((0, 10), "d")
+
+    def test_a_single_step_is_to_be_seen(self):
+        (curve,) = drawn(reward_curves([record(1, math=0.5)], ["math"], revision="run"), "train, each step")
+        assert curve.mode == "lines+markers"
 
     def test_zoom_is_kept_while_the_run_is_the_same(self):
         assert reward_curves(RECORDS, ["math"], revision="run").layout.uirevision == "run"
