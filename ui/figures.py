@@ -46,7 +46,7 @@ def reward_curves(records: Sequence[Record], tasks: Sequence[str], revision: str
     figure.update_xaxes(title_text=t("plot.step"), row=rows)
     figure.update_yaxes(title_text=t("plot.reward"), col=1)
     figure.update_traces(cliponaxis=False)  # the evaluation before the first step lies on the axis
-    figure.update_yaxes(rangemode="tozero")
+    figure.update_yaxes(range=reward_range(records))
     figure.update_layout(
         height=130 + 210 * rows,
         margin={"l": 60, "r": 16, "t": 56, "b": 92},
@@ -57,6 +57,14 @@ def reward_curves(records: Sequence[Record], tasks: Sequence[str], revision: str
         hovermode="closest",
     )
     return figure
+
+
+def reward_range(records: Sequence[Record]) -> tuple[float, float]:
+    """The y axis of all tasks: from 0, or lower where rewards are negative, to the highest, with a little room."""
+    found = [task["reward"] for record in records for task in record["tasks"] if task["reward"] is not None]
+    low, high = min([0.0, *found]), max([0.0, *found])
+    room = 0.06 * (high - low or 1.0)
+    return (low - room if low < 0 else 0.0), (high if high > low else low + 1.0) + room
 
 
 def task_points(records: Sequence[Record], split: str, task: str) -> Points:

@@ -43,6 +43,20 @@ class TestRewardCurves:
         axis = reward_curves(RECORDS, ["math"], revision="run").layout.xaxis
         assert (tuple(axis.range), axis.tickformat) == ((0, 10), "d")
 
+    @pytest.mark.parametrize(
+        ("rewards", "low", "high"),
+        [
+            pytest.param([0.2, 1.0], 0, 1.06, id="from 0, with a little room above"),
+            pytest.param([-1.0, 1.0], -1.12, 1.12, id="negative rewards are to be seen"),
+            pytest.param([None], 0, 1.06, id="nothing yet"),
+            pytest.param([0.0, 0.0], 0, 1.06, id="nothing earned"),
+        ],
+    )
+    def test_the_y_axis_holds_every_reward(self, rewards, low, high):
+        records = [record(step, math=reward) for step, reward in enumerate(rewards, 1)]
+        axis = reward_curves(records, ["math"], revision="run").layout.yaxis
+        assert axis.range == pytest.approx((low, high))
+
     def test_a_single_step_is_to_be_seen(self):
         (curve,) = drawn(reward_curves([record(1, math=0.5)], ["math"], revision="run"), "train, each step")
         assert curve.mode == "lines+markers"
