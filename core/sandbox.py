@@ -7,7 +7,9 @@ that says nothing about the program.
 The child is a fresh `python -I -S -B` in a session of its own, with an empty environment, in a fresh empty folder
 that is removed afterwards. It limits its own address space, CPU time, file size, open files and core files before the
 first line of the program runs. Standard output and error are files, so the limit on file size bounds them and no pipe
-can block. When the program ends, or its time is up, its whole process group is killed.
+can block. Between this process and the program stands a keeper, a fork that only waits: a program that kills its
+parent has ended its own run, not ours. When the program ends, or its time is up, its whole session's process group is
+killed.
 
 What this does NOT cover. The program runs as the same user, with the same view of the machine: it can read and write
 every file that this user can, use the network, see other processes and signal them, start processes (as root without
@@ -30,9 +32,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
-# Runs in the child before the program. It reads the program and removes its file before any limit can stop it,
-# announces on file descriptor `started` that the program's first line comes next, and leaves nothing of its own
-# behind.
+# Runs in the child before the program. It reads the program and removes its file before any limit can stop it, forks
+# into keeper and program, announces on file descriptor `started` the process id of the program, whose first line comes
+# next, and leaves nothing of its own behind. The keeper ends as the program ended: by the same exit code or signal. The
+# program leads a session, so it cannot leave its process group; the keeper kills that before the number is free again.
 BOOT = """
 import os, resource, signal, sys
 memory, cpu, output, files, alarm, started = map(int, sys.argv[1:])
@@ -47,9 +50,23 @@ for limit, value in (
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(limit, (value, value))
 os.environ.clear()  # Python itself sets LC_CTYPE where there is no locale
+child = os.fork()
 signal.alarm(alarm)  # ends an honest program even where its parent was killed and cannot
-os.write(started, b"!")
+if child:
+    os.close(started)
+    end = os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    try:
+        os.killpg(child, signal.SIGKILL)
+    except ProcessLookupError:  # it ended before it had a session
+        pass
+    if end.si_code == os.CLD_EXITED:
+        os._exit(end.si_status)
+    if end.si_status not in (signal.SIGKILL, signal.SIGSTOP):
+        signal.signal(end.si_status, signal.SIG_DFL)
+    os.kill(os.getpid(), end.si_status)
+os.write(started, b"%d" % os.getpid())
 os.close(started)
+os.setsid()
 sys.argv[:] = ["program.py"]
 program = [source]
 for name in [name for name in globals() if not name.startswith("__") and name != "program"]:
@@ -147,8 +164,8 @@ def _run(
             )
         finally:
             os.close(announce)
-        in_time = _wait(process, limits.wall_s)
-        begun = os.read(started, 1) == b"!"
+        os.set_blocking(started, False)
+        in_time, begun = _wait(process, limits.wall_s, started)
     finally:
         os.close(started)
     tail = _tail(err)
@@ -166,21 +183,33 @@ def _command(limits: Limits, announce: int) -> list[str]:
     return [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", BOOT, *map(str, numbers)]
 
 
-def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Wait for the end of a process, then kill its group; returns whether it ended by itself.
+def _wait(keeper: subprocess.Popen[bytes], seconds: float, started: int) -> tuple[bool, bool]:
+    """Wait for the end of a run, then kill what is left; returns whether it ended by itself, and whether it began.
 
-    The group is killed before its leader is reaped, while nothing else can bear the same number.
+    The keeper's group goes first: a program that has announced itself, but leads no session yet, is still in it.
     """
-    pidfd = os.pidfd_open(process.pid)
+    program: int | None = None
+    pidfd = os.pidfd_open(keeper.pid)
     try:
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)
-        return bool(poll.poll(seconds * 1000))
+        in_time = bool(poll.poll(seconds * 1000))
+        program = _announced(started)
+        return in_time, program is not None
     finally:
         os.close(pidfd)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        for group in [keeper.pid] if program is None else [keeper.pid, program]:
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+        keeper.wait()
+
+
+def _announced(started: int) -> int | None:
+    """The process id that the program announced, if it began."""
+    try:
+        return int(os.read(started, 20) or b"0") or None
+    except BlockingIOError:
+        return None
 
 
 def _tail(file: IO[bytes]) -> str:

@@ -7,7 +7,9 @@ one is right earns nothing, nor does a box that is never closed, as in an output
 Where the gold answer is a number, the answer must be one too, worked out: `5 + 37`, `2^10` and `12/4` only repeat the
 question (`worked_out` turns that off). Numbers may be written 1,000, 0.5, 1/2, \frac{1}{2}, 50% or 3 \times 10^5.
 Whole numbers must be equal, others may differ in the seventh decimal; with a percent sign on one side only, 50% is
-both 50 and 0.5. Formulas, sets and intervals are compared by math-verify.
+both 50 and 0.5. `42!` at the end of a sentence is an exclamation, inside a box or formula a factorial. A gold answer
+that is a time, ratio, date or quotient with a rest (10:30, 2:3, 7 R 3) is an error, as mathematics would misread it, as
+is one that math-verify would not find equal to itself. Formulas, sets and intervals are compared by math-verify.
 
 A model may write anything, so only a short end of the completion is read, and what would take for ever to work out
 (nested powers, huge factorials) is not an answer.
@@ -26,7 +28,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from rewards.declaration import Example, RewardError, reward
-from rewards.numbers_in_text import NUMBER, Number, last_number, only_number, plain_text
+from rewards.numbers_in_text import DEGREES, NUMBER, Number, last_number, only_number, plain_text
 from rewards.text import as_text, shown
 
 TAIL = 2000  # characters read at the end of a completion
@@ -38,8 +40,17 @@ BOX = re.compile(r"\\f?box(?:ed)?\s*\{")
 SPAN = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 LEAD = re.compile(r".*(?:\b(?:is|are|be|equals|so|thus|hence|therefore)\b|:)\s*(?=\S)", re.IGNORECASE)
 # What letters are not words of a sentence: \text{...}, LaTeX commands, names of functions.
-WORDS = re.compile(r"\\text\w*\s*\{[^{}]*\}|\\[A-Za-z]+|\b(?:sin|cos|tan|log|exp|max|min|mod|gcd|lcm)\b")
-UNIT_WORDS = re.compile(r"(?<=[0-9%])\s*[A-Za-z][A-Za-z ]*\.?$")
+WORDS = re.compile(
+    r"\\text\w*\s*\{[^{}]*\}|\\(?:begin|end)\{\w+\*?\}|\\[A-Za-z]+|\b(?:sin|cos|tan|log|exp|max|min|mod|gcd|lcm)\b"
+)
+# Times, ratios, dates and quotients with a rest: mathematics would read a fraction, a difference or a product.
+NO_VALUE = re.compile(
+    r"[0-9]\s*(?:\{?:\}?|\\colon\b)\s*[0-9]|\b(?:1[0-2]|[1-9])\s*[ap]\.?m\b|[0-9]\s*R\s*[0-9]|[0-9]\s+r\.?\s*[0-9]"
+    r"|^\s*(?:[0-9]{4}([-/.])[0-9]{1,2}\1[0-9]{1,2}|[0-9]{1,2}([-/.])[0-9]{1,2}\2[0-9]{2,4})(?![0-9])",
+    re.IGNORECASE,
+)
+# Units after a number; 2x and 3ab are formulas.
+UNIT_WORDS = re.compile(r"(?<=[0-9%])\s*(?![abceiknpqrtuvwxyz]{1,3}$)[A-Za-z][A-Za-z ]*\.?$")
 # What takes long already while it is read, or where its size does not show.
 COSTLY = re.compile(r"\d{3}\s*!|!\s*\)*\s*!|\d{60}|\\(?:sum|prod|int|lim|[dt]?binom)\b")
 MOST_BITS = 10_000
@@ -82,8 +93,18 @@ def math_answer(
         return 0.0
     if gold.number is None:
         return float(_same_formula(gold.text, _last_formula(completion) if box is None else box))
-    found = last_number(plain_text(completion[-TAIL:])) if box is None else _boxed_number(box, worked_out)
-    return float(found is not None and gold.number.matches(found))
+    if box is not None and plain_text(box).strip(" $.") == gold.text:  # with the gold answer's own unit
+        return 1.0
+    if box is None:
+        found, undone = last_number(plain_text(completion[-TAIL:])), False
+    else:
+        found, undone = _boxed_number(box, worked_out), not worked_out
+    return float(found is not None and _same_number(gold.number, found, undone))
+
+
+def _same_number(gold: Number, found: Number, undone: bool = False) -> bool:
+    """Whether a number is the gold one; 12/4 is not 3, unless the gold answer is 12/4 itself or `undone` allows it."""
+    return gold.matches(found) and (undone or found.undone in (None, gold.undone))
 
 
 @dataclass(frozen=True)
@@ -103,19 +124,29 @@ class _Gold:
 def _gold(answer: str) -> _Gold:
     text = _last_box(answer) or answer.rpartition("####")[2]
     text = plain_text(text).strip().strip("$").strip().rstrip(".")
+    text = plain_text(DEGREES.sub("", text))
+    if NO_VALUE.search(text):
+        raise _unreadable(answer)
     number = only_number(text) or only_number(UNIT_WORDS.sub("", text))
     if number is None:
         _check_formula(text, answer)
+    elif (repeated := last_number(text)) is None or not _same_number(number, repeated):
+        raise _unreadable(answer)
     return _Gold(text, number)
 
 
 def _check_formula(text: str, answer: str) -> None:
     no_value = NUMBER.fullmatch(text)  # 1/0, or longer than any number worth reading
-    if no_value or len(text) > LONGEST or re.search(r"[^\W\d_]{3}", WORDS.sub(" ", text)) or _parse(text) is None:
-        raise RewardError(
-            f"answer {shown(answer)} cannot be read as mathematics; "
-            "give a number or a formula, or score with exact_match"
-        )
+    readable = not no_value and len(text) <= LONGEST and not re.search(r"[^\W\d_]{3}", WORDS.sub(" ", text))
+    # What would be wrong if a completion repeated it is no answer either.
+    if not readable or _parse(text) is None or not _same_formula(text, _last_formula(text)):
+        raise _unreadable(answer)
+
+
+def _unreadable(answer: str) -> RewardError:
+    return RewardError(
+        f"answer {shown(answer)} cannot be read as mathematics; give a number or a formula, or score with exact_match"
+    )
 
 
 def _last_box(text: str) -> str | None:
@@ -133,9 +164,9 @@ def _last_box(text: str) -> str | None:
 
 
 def _boxed_number(box: str, worked_out: bool) -> Number | None:
-    text = re.split(r"(?<![<>!\\])=", plain_text(box))[-1].strip(" $.")
+    text = re.split(r"(?<![<>!\\])=", plain_text(box))[-1].strip(" $").rstrip(" $.")
     if (number := only_number(text)) is not None:
-        return number if number.worked_out or not worked_out else None
+        return number
     formula = _parse(text)
     if not worked_out and getattr(formula, "is_rational", False):
         formula = formula.doit()

@@ -1,4 +1,4 @@
-r"""Plain numbers as people and models write them: 1,000, -0.5, 1/2, \frac{1}{2}, 50%, 6e23, 3 \times 10^5.
+r"""Plain numbers as people and models write them: 1,000, -0.5, 1/2, 3 1/2, \frac{1}{2}, 50%, 6e23, 3 \times 10^5.
 
 The quick path of `math_answer`: exact fractions, no computer algebra.
 """
@@ -6,6 +6,7 @@ The quick path of `math_answer`: exact fractions, no computer algebra.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -17,8 +18,9 @@ SAME_SIZE = Fraction(1, 1000)  # so that 0.00000001 and 0.00000002 stay differen
 DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
 NUMBER = re.compile(
     rf"""
-    (?<![A-Za-z0-9_.])                                      # not inside a word or a longer number
+    (?<![A-Za-z0-9_.])(?<![0-9],)                           # not inside a word or a longer number
     (?P<sign>(?<![)\]}}])[-+])?
+    (?: (?P<whole>[0-9]+)(?:[ \t]+(?=[0-9]+/[0-9])|[ \t]*(?=\\[dt]?frac)) )?       # a mixed number, 3 1/2
     (?:
         \\[dt]?frac\s*\{{\s*(?P<over>-?[0-9]+)\s*\}}\s*\{{\s*(?P<under>[0-9]+)\s*\}}
       | \\[dt]?frac\s?(?P<over1>[0-9])\s?(?P<under1>[0-9])
@@ -34,12 +36,23 @@ NUMBER = re.compile(
 )
 # An operand of a larger formula: 5 + 37, 2^10, x_1, \sqrt{2}, 6\pi. Its own value is nobody's answer.
 OPERAND_BEFORE = re.compile(
-    r"[0-9)\]}]\s*[-+*×÷·]\s*$|[0-9A-Za-z)\]}]\s*/\s*$|[\^_]\s*\{?\s*$|\}\s*\{\s*$|\\(?:times|cdot|div)\s*$"
+    r"[0-9)\]}]!?\s*[-+*×÷·]\s*$|[0-9]:$|[0-9A-Za-z)\]}]\s*/\s*$|[\^_]\s*\{?\s*$|\}\s*\{\s*$|\\(?:times|cdot|div)\s*$"
     r"|\\(?!text|math|bold|bm\b|f?box)[A-Za-z]+\s*\{\s*$|[√]\s*\(?\s*$"
 )
-OPERAND_AFTER = re.compile(r"\s*(?:\\(?:pi|sqrt|times|cdot|div|theta)\b|[π√]|\^(?!\s*\{?\s*\\circ)|[*×÷/][0-9(\\])")
-SAME_CHARACTERS = str.maketrans("−–⁄０１２３４５６７８９％", "--/0123456789%")
-SPACING = re.compile(r"\\[,!;: ]")
+OPERAND_AFTER = re.compile(
+    r"\s*(?:\\(?:pi|sqrt|times|cdot|div|theta)\b|[π√]|\^(?!\s*\{?\s*\\circ)|[*×÷/][0-9(\\]|,[0-9]|"
+    # 42! is an exclamation where a sentence ends, else a factorial
+    r"!(?:[!*_\"')\]]*[ \t]*[a-z0-9+\-/×÷=$\\^(]|[ \t]+\*[ \t]*[0-9]))"
+)
+SAME_CHARACTERS = str.maketrans("−–－﹣⁄０１２３４５６７８９％", "----/0123456789%")
+VULGAR = re.compile("[¼-¾⅐-⅞]")  # ½ and the like
+ROOT = re.compile(r"√\s*(?:([0-9]+(?:\.[0-9]+)?|[a-z])|\(([^()]*)\))")
+# A minus in words or set apart; at the start of a later line "- 42" is an item of a list, after a word a dash.
+MINUS_WORD = re.compile(r"(?P<operand>[0-9)\]}%]\s*)?\b(?:minus|negative)\s+(?=\\?\$?[0-9.])", re.IGNORECASE)
+MINUS_APART = re.compile(r"(\A\s*|[=:({$][ \t]*|\b(?:is|are|be|equals)[ \t]+)-[ \t]+(?=\\?\$?\.?[0-9])")
+MINUS_MONEY = re.compile(r"(?<![0-9A-Za-z)\]}$])-\\?\$(?=\.?[0-9])")
+DEGREES = re.compile(r"\s*(?:°\s?[CF]?|\^\s*(?:\\circ\b|\{\s*\\circ\s*\}))$")
+SPACING = re.compile(r"(?<!\\)\\[,!;: ]")
 BOLD = re.compile(r"\\(?:mathbf|textbf|mathrm|mathit|text|boldsymbol|bm)\{(-?[0-9][0-9.,]*)\}")
 
 
@@ -50,12 +63,12 @@ class Number:
     Attributes:
         value: its exact value; without the percent sign, 50 for 50%.
         percent: whether a percent sign follows it.
-        worked_out: False for a division that was left undone, such as 12/4.
+        undone: for a division that was left undone, such as 12/4, what is divided by what.
     """
 
     value: Fraction
     percent: bool = False
-    worked_out: bool = True
+    undone: tuple[int, int] | None = None
 
     def matches(self, other: Number) -> bool:
         """Whether the other number says the same: 50% matches 50%, 50 and 0.5."""
@@ -66,13 +79,21 @@ class Number:
 
 
 def plain_text(text: str) -> str:
-    r"""The text with one spelling of minus, digits and thousands, and no bold digits: `−１{,}000` becomes `-1,000`."""
-    return BOLD.sub(r"\1", SPACING.sub("", text.translate(SAME_CHARACTERS).replace("{,}", ",")))
+    r"""The text with one spelling of minus, digits, thousands, ½ and √, no bold: `−１{,}000` becomes `-1,000`."""
+    text = SPACING.sub("", text.translate(SAME_CHARACTERS).replace("{,}", ","))
+    text = ROOT.sub(lambda root: rf"\sqrt{{{root[1] or root[2]}}}", VULGAR.sub(_latex_fraction, BOLD.sub(r"\1", text)))
+    text = MINUS_WORD.sub(lambda minus: f"{minus['operand']}- " if minus["operand"] else "-", text)
+    return MINUS_MONEY.sub("-", MINUS_APART.sub(r"\1-", text))
+
+
+def _latex_fraction(vulgar: re.Match[str]) -> str:
+    over, under = unicodedata.normalize("NFKC", vulgar[0]).split("⁄")
+    return rf"\frac{{{over}}}{{{under}}}"
 
 
 def only_number(text: str) -> Number | None:
     """The number that the whole text is, if it is one."""
-    text = text.strip().removeprefix("\\$").removeprefix("$").strip()
+    text = DEGREES.sub("", text.strip()).removeprefix("\\$").removeprefix("$").strip()
     match = NUMBER.fullmatch(text) if len(text) <= LONGEST else None
     return _number(match) if match else None
 
@@ -84,8 +105,7 @@ def last_number(text: str) -> Number | None:
         last = match
     if last is None or OPERAND_BEFORE.search(text[: last.start()]) or OPERAND_AFTER.match(text, last.end()):
         return None
-    number = _number(last)
-    return number if number is not None and number.worked_out else None
+    return _number(last)
 
 
 def _number(match: re.Match[str]) -> Number | None:
@@ -97,8 +117,12 @@ def _number(match: re.Match[str]) -> Number | None:
     if under == 0 or len(exponent) > 5 or abs(int(exponent)) > LARGEST_EXPONENT:
         return None
     value = Fraction(over) / under * Fraction(10) ** int(exponent)
-    worked_out = under == 1 or value.denominator != 1
-    return Number(-value if match["sign"] == "-" else value, bool(match["percent"]), worked_out)
+    undone = (int(over), under) if under != 1 and value.denominator == 1 and over.lstrip("-").isdigit() else None
+    if match["whole"]:
+        if not 0 < value < 1:
+            return None
+        value += int(match["whole"])
+    return Number(-value if match["sign"] == "-" else value, bool(match["percent"]), undone)
 
 
 def _close(a: Fraction, b: Fraction) -> bool:

@@ -1,6 +1,7 @@
 """Python programs, scored by running their tests: the share of tests that a program passes.
 
-The program is the last fenced code block of the completion, or all of it. Tests come in three shapes:
+The program is the last fenced code block tagged python or py, so that a sample of its output may follow it; else the
+last fenced block of all; else the whole completion. Tests come in three shapes:
 
 - a list of assert statements, each a test of its own (MBPP): `["assert add(2, 3) == 5", ...]`
 - one text, a test program that is run after the program as a single test (HumanEval)
@@ -13,7 +14,8 @@ misses: a verdict, not an error. Malformed tests are an error, since they say no
 Programs run in `core.sandbox`; its docstring says what it does not keep them from. Verdicts on assert tests come as
 one random token per passed test, so printing "passed", exiting with 0 or skipping the tests earns nothing. But tests
 and program share one interpreter: a program that looks for the tokens in the interpreter's frames, redefines
-built-ins that a test uses, or returns an object that equals everything passes tests that it should not. Tests by
+built-ins that a test uses, or returns an object whose `__eq__` says yes to everything passes tests that it should
+not. Tests by
 input and output have no such hole: the program never sees what is expected of it.
 """
 
@@ -31,7 +33,7 @@ from pydantic import Field
 
 from core.sandbox import Limits, SandboxError, run_python
 from rewards.declaration import Example, RewardError, reward
-from rewards.text import as_text, fenced_blocks, parse_json, shown
+from rewards.text import as_text, parse_json, shown, tagged_blocks
 
 # Runs in the child, before and around the program. Names are bound before the program can replace what they stand for;
 # what the program prints goes to standard error, so that standard output holds nothing but tokens.
@@ -56,6 +58,7 @@ def judge(program, tests, tokens):
     leave(0)
 """
 
+PYTHON_TAGS = {"python", "python3", "py"}
 TIMEOUT_S = 60.0
 BUDGET_S = (
     25.0  # for all input/output cases; below TIMEOUT_S less one run, so that a slow program is judged, not masked
@@ -93,13 +96,15 @@ def python_tests(
 ) -> float:
     """The share of tests that the program passes, 0 to 1.
 
-    `python_tests("def f(): return 1", tests=["assert f() == 1", "assert f() == 2"])` is 0.5. Tests may come as JSON
-    text. Where a HumanEval test program only defines `check`, the column `entry_point` names the function to check.
-    Only the standard library can be imported. After a run that takes too long, or 25 s of input/output cases in
-    all, the tests that are left count as failed.
+    `python_tests("def f(): return 1", tests=["assert f() == 1", "assert f() == 2"])` is 0.5. The program is the last
+    block tagged python or py, else the last block, else the whole completion. Assert tests can still be forged, such as
+    by objects whose `__eq__` always says yes; tests by input and output cannot. Tests may come as JSON text.
+    Where a HumanEval test program only defines `check`, the column `entry_point` names the function to check. Only the
+    standard library can be imported. After a run that takes too long, or 25 s of input/output cases in all, the tests
+    that are left count as failed.
     """
     suite = _suite(tests, entry_point)
-    program = (fenced_blocks(completion) or [completion])[-1]
+    program = _program(completion)
     limits = Limits(wall_s=timeout_s, memory_mb=memory_mb)
     try:
         passed = _passed_cases(program, suite.cases, limits) + _passed_asserts(program, suite.asserts, limits)
@@ -107,6 +112,12 @@ def python_tests(
         raise RewardError(str(error)) from error
     total = len(suite.cases) + len(suite.asserts)
     return float(passed == total) if all_or_nothing else passed / total
+
+
+def _program(completion: str) -> str:
+    blocks = tagged_blocks(completion)
+    tagged = [content for tag, content in blocks if tag in PYTHON_TAGS]
+    return (tagged or [content for _, content in blocks] or [completion])[-1]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import numbers
+from collections.abc import Callable
 from typing import Any
 
 from rewards.declaration import RewardError
@@ -41,10 +42,10 @@ def from_json(value: Any, column: str) -> Any:
         raise RewardError(f"column {column!r} is not valid JSON: {shown(value)}: {error}") from None
 
 
-def parse_json(text: str) -> Any:
+def parse_json(text: str, parse_int: Callable[[str], float] = int) -> Any:
     """The value that a JSON text holds; ValueError where it is not JSON, gives a key twice or holds NaN or Infinity."""
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse, parse_int=parse_int)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -73,15 +74,21 @@ def fenced_blocks(text: str) -> list[str]:
 
     A last fence that is never closed runs to the end: models often stop there.
     """
-    blocks: list[str] = []
+    return [content for _, content in tagged_blocks(text)]
+
+
+def tagged_blocks(text: str) -> list[tuple[str, str]]:
+    """The fenced code blocks of a text, in order: each its language tag in lower case ("" for none) and its content."""
+    blocks: list[tuple[str, str]] = []
+    tag = ""
     block: list[str] | None = None
     for line in text.splitlines(keepends=True):
         if not line.lstrip(" ").startswith(FENCE):
             if block is not None:
                 block.append(line)
         elif block is None:
-            block = []
+            tag, block = line.strip().strip("`").strip().lower(), []
         else:
-            blocks.append("".join(block))
+            blocks.append((tag, "".join(block)))
             block = None
-    return blocks if block is None else [*blocks, "".join(block)]
+    return blocks if block is None else [*blocks, (tag, "".join(block))]

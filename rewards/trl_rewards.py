@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rewards.declaration import BatchFunction, Example, trl_reward
+from rewards.declaration import BatchFunction, Example, RewardError, trl_reward
 
 TEN_TOKENS = list(range(10))
 TOKENS_MISSING = "no 'completion_ids'"
@@ -63,6 +63,10 @@ def get_soft_overlong_punishment(
 
     With max_completion_len=100 and soft_punish_cache=20, 90 tokens score -0.5.
     """
+    if soft_punish_cache > max_completion_len:
+        raise RewardError(
+            f"soft_punish_cache is {soft_punish_cache}; it can be at most max_completion_len, {max_completion_len}"
+        )
     from trl.rewards import get_soft_overlong_punishment as factory
 
     return factory(max_completion_len, soft_punish_cache)  # type: ignore[no-any-return]

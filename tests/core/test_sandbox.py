@@ -126,6 +126,25 @@ def test_a_signal_is_reported_as_a_negative_exit_code():
     assert run_python("import os\nos.kill(os.getpid(), 9)").exit_code == -9
 
 
+def test_a_program_that_kills_its_parent_has_ended_its_own_run():
+    program = "import os, time\nprint(os.getpid(), flush=True)\nos.kill(os.getppid(), 9)\ntime.sleep(60)"
+    outcome = run_python(program)
+    assert outcome.exit_code == -9
+    assert _ends(int(outcome.stdout))
+
+
+def test_a_program_cannot_leave_its_process_group():
+    assert "Operation not permitted" in run_python("import os\nos.setsid()").stderr
+
+
+def test_a_program_out_of_time_is_killed_with_what_it_started():
+    program = "import os, time\nos.fork()\nos.write(1, b'%d\\n' % os.getpid())\ntime.sleep(60)"
+    outcome = run_python(program, limits=Limits(wall_s=0.5))
+    assert outcome.timed_out
+    assert len(outcome.stdout.split()) == 2
+    assert all(_ends(int(pid)) for pid in outcome.stdout.split())
+
+
 def test_a_process_that_has_no_time_to_start_is_an_error():
     with pytest.raises(SandboxError, match="not even started"):
         run_python("print(1)", limits=Limits(wall_s=0.0001))

@@ -18,6 +18,7 @@ from rewards.json_fields import json_fields
         ("[" * 100_000, {"a": 1}, {}, 0.0, "nested too deeply"),
         ('{"a":' * 100_000, {"a": 1}, {}, 0.0, "objects nested too deeply"),
         ('{"a": ' + "9" * 5000 + "}", {"a": 1}, {}, 0.0, "a number too long to read"),
+        ('{"b": 1, "a": ' + "9" * 5000 + "}", {"a": 1, "b": 1}, {}, 0.5, "and the other field is right"),
         ('{"a": ' + "9" * 400 + "}", {"a": 0.5}, {}, 0.0, "a number too large for a float"),
         ('{"a": 1e999}', {"a": 1}, {}, 0.0, "infinite"),
         ('{"a": 0.30000000000000004}', {"a": 0.3}, {}, 1.0, "rounding"),

@@ -45,6 +45,25 @@ RIGHT = [
     (r"\boxed{2\sqrt{3}}", r"\sqrt{12}", "roots"),
     ("so (1,2)", "(1,2)", "an interval or point"),
     (r"\boxed{\text{Evelyn}}", r"\text{Evelyn}", "text, marked as such in the gold answer"),
+    (r"\boxed{.5}", "0.5", "no digit before the point"),
+    ("3.5", "3 1/2", "a mixed number in the gold answer"),
+    ("3 1/2", "3.5", "a mixed number in plain text"),
+    (r"-3\frac{1}{2}", "-3.5", "a negative mixed number"),
+    ("2½", "2.5", "a fraction in one character"),
+    ("0.5", "½", "the same in the gold answer"),
+    (r"\boxed{\sqrt{2}}", "√2", "a root in one character"),
+    (r"\boxed{90^\circ}", "90°", "a degree sign"),
+    ("8/4", "8/4", "a gold answer that is left undone itself"),
+    (r"\boxed{8/4}", "8/4", "the same in a box"),
+    ("2", "8/4", "and worked out"),
+    ("－42", "-42", "a full-width minus"),
+    ("The answer is minus 42.", "-42", "minus in words"),
+    ("negative 42", "-42", "negative in words"),
+    ("- 42", "-42", "a minus set apart"),
+    ("My answers:\n- 42", "42", "an item of a list"),
+    ("Answer - 42", "42", "a dash"),
+    ("The answer is 42! Great.", "42", "an exclamation before the next sentence"),
+    (r"\boxed{18 dollars}", "18 dollars", "the gold answer's own unit"),
 ]
 WRONG = [
     (r"\boxed{41} and 42", 42, "the box counts, not what follows"),
@@ -68,7 +87,94 @@ WRONG = [
     (r"\boxed{\infty}", 42, "infinite"),
     (r"\boxed{\begin{pmatrix}42\end{pmatrix}}", 42, "a matrix"),
     ("x^2+2", "x^2+1", "another formula"),
+    ("1.5", "3 1/2", "a mixed number is no product"),
+    ("4/2", "8/4", "another division left undone"),
+    ("8/4", "2", "the gold answer is worked out"),
+    ("－42", "42", "a full-width minus"),
+    ("minus 42", "42", "minus in words"),
+    ("negative 42", "42", "negative in words"),
+    ("- 42", "42", "a minus set apart"),
+    ("-$42", "42", "a minus before money"),
+    ("5 minus 3", "-3", "a difference in words"),
+    (r"\boxed{42!}", "42", "a factorial in a box"),
+    ("$42!$", "42", "a factorial in a formula"),
+    ("There are 42! ways", "42", "a factorial within a sentence"),
+    ("1,42", "42", "a decimal comma, or a broken group of thousands"),
+    ("1,42", "1", "nor what is before the comma"),
+    ("10:30", "30", "a part of a time"),
+    ("2", "2x", "a factor is no unit"),
 ]
+GOLDS = [
+    r"42",
+    r"-42",
+    r"+7",
+    r"1,000",
+    r".5",
+    r"50%",
+    r"1/2",
+    r"8/4",
+    r"\frac{1}{2}",
+    r"½",
+    r"2½",
+    r"3\frac{1}{2}",
+    r"6e23",
+    r"1.5e-3",
+    r"$3.50",
+    r"-$3.50",
+    r"\$5",
+    r"$5$",
+    r"90°",
+    r"90^\circ",
+    r"37°C",
+    r"√2",
+    r"2√3",
+    r"√(x+1)",
+    r"x^2+1",
+    r"2x",
+    r"3ab",
+    r"\{1,2\}",
+    r"(1,2)",
+    r"[0,1)",
+    r"(-\infty,3]",
+    r"x>3",
+    r"\text{Evelyn}",
+    r"6π",
+    r"6\pi",
+    r"42!",
+    r"\pm2",
+    r"3+4i",
+    r"2^{10}",
+    r"3-5",
+    r"1,42",
+    r"\sin{x}",
+    r"i",
+    r"e",
+    r"A",
+    r"\infty",
+    r"\emptyset",
+    r"|x|",
+    r"10_2",
+    r"0x1F",
+    r"1.000,5",
+    r"\binom{5}{2}",
+    r"x:y",
+    r"moon",
+    r"???",
+    r"1/0",
+    "3 1/2",
+    "minus 3",
+    r"3 \times 10^5",
+    "18 dollars",
+    "42 m/s",
+    "1/3 cup",
+    "1 000",
+    "1, 2, 3",
+    "y = 2x + 1",
+    r"x \in [0,1]",
+    r"\begin{pmatrix}1\\2\end{pmatrix}",
+    r"\begin{pmatrix}1 & 0\\ 0 & 1\end{pmatrix}",
+]
+NO_VALUES = ["10:30", "2:3", "2 : 3", "12:00 PM", "3 PM", "2023-01-01", "5/12/2024", "1.5.24", "7 R 3", "7R3", "7 r 3"]
 ABSURD = {
     "digits": "9" * 100_000,
     "a tower": "10**10**10",
@@ -94,6 +200,25 @@ def test_the_same_answer_in_other_words_is_right(completion, answer, reason):
 @pytest.mark.parametrize(("completion", "answer", "reason"), WRONG)
 def test_what_only_looks_like_the_answer_is_wrong(completion, answer, reason):
     assert math_answer.function(completion, answer) == 0.0, reason
+
+
+@pytest.mark.parametrize("gold", GOLDS)
+def test_a_gold_answer_repeated_is_right_or_an_error_that_names_it(gold, score_one):
+    for completion in (gold, rf"\boxed{{{gold}}}"):
+        outcome = score_one(math_answer, completion, answer=gold)
+        assert outcome == 1.0 or repr(gold) in str(outcome), completion
+
+
+@pytest.mark.parametrize("gold", ["½", "√2", "90°", "3 1/2", "8/4", r"\begin{pmatrix}1\\2\end{pmatrix}"])
+def test_a_gold_answer_of_an_unusual_kind_is_readable(gold):
+    assert math_answer.function(gold, gold) == 1.0
+
+
+@pytest.mark.parametrize("gold", NO_VALUES)
+def test_a_time_ratio_date_or_rest_is_not_read_as_mathematics(gold, score_one):
+    outcome = str(score_one(math_answer, gold, answer=gold))
+    assert repr(gold) in outcome
+    assert "exact_match" in outcome
 
 
 @pytest.mark.parametrize("answer", [42, "x^2"])

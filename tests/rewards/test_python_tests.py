@@ -27,6 +27,7 @@ FAILED = {
     "prints 100 MB": "print('x' * 10**8)\n" + INC,
     "imports what is not there": "import numpy\n" + INC,
     "kills itself": "import os\nos.kill(os.getpid(), 9)",
+    "kills its parent": INC + "import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(9)",
 }
 
 
@@ -40,6 +41,9 @@ def test_a_program_that_fails_or_cheats_earns_nothing(program):
     [
         (f"```python\nbroken(\n```\nBetter:\n```python\n{INC}```", ASSERTS, 1.0, "the last block counts"),
         (f"```python\n{INC}", ASSERTS, 1.0, "a block that is not closed"),
+        (f"```python\n{INC}```\nOutput:\n```\n1\n```", ASSERTS, 1.0, "a sample of the output is no program"),
+        (f"```py\nbroken(\n```\n```Python\n{INC}```\n```text\n1\n```", ASSERTS, 1.0, "the last block tagged Python"),
+        (f"```\nbroken(\n```\n```\n{INC}```", ASSERTS, 1.0, "the last block where none is tagged"),
         (INC, json.dumps(ASSERTS), 1.0, "tests as JSON text"),
         (INC, "assert inc(1) == 2\nassert inc(2) == 3", 1.0, "a test program"),
         (INC, "def check(f):\n    assert f(1) == 3\ncheck(inc)", 0.0, "a test program that fails"),

@@ -32,3 +32,9 @@ def test_a_row_without_token_ids_is_an_error_and_the_others_are_scored():
     )
     assert isinstance(first, RewardError)
     assert second == -0.5
+
+
+def test_a_fall_that_starts_before_the_first_token_is_an_error(score_one):
+    params = {"max_completion_len": 10, "soft_punish_cache": 11}
+    outcome = score_one(trl_rewards.get_soft_overlong_punishment, "a", params, completion_ids=[1])
+    assert "soft_punish_cache" in str(outcome)
