@@ -3,11 +3,11 @@ import warnings
 
 import numpy as np
 import pytest
+from toys import make_model
 
 from core.advantages import EPSILON, advantages, group_spread
 from core.scoring import Scores
 from core.spec import Normalisation
-from tests.toys import make_model
 
 nan = math.nan
 GROUP = Normalisation()

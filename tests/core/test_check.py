@@ -1,9 +1,9 @@
 import pytest
+from toys import write_rows
 
 from core.check import check, task_columns
 from core.data import load_data
 from core.spec import DataSpec, parse_spec
-from tests.toys import write_rows
 
 ROWS = [
     row

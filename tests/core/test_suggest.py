@@ -3,13 +3,13 @@ import json
 from pathlib import Path
 
 import pytest
+from toys import write_rows
 
 from core.check import check
 from core.spec import DataSpec, RunSpec
 from core.suggest import suggest_spec, suggested_name
 from rewards import registry
 from rewards.declaration import Batch
-from tests.toys import write_rows
 
 
 @pytest.fixture
