@@ -117,6 +117,11 @@ class RunFolder:
         return self.path / "worker.log"
 
     @property
+    def engine_path(self) -> Path:
+        """Which way sampling and training pass go, and why; see core.training.engine."""
+        return self.path / "engine.json"
+
+    @property
     def process_path(self) -> Path:
         """Pid and start time of the worker."""
         return self.path / "worker.json"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
@@ -123,6 +123,10 @@ class Scorer:
         self._pool.stop()
         self._pool.join()
 
+    def begin(self, tasks: Sequence[str]) -> Scoring:
+        """Start to score n completions of these tasks, which may come in any order and one after another."""
+        return Scoring(self, tasks)
+
     def score(self, rows: Sequence[Row], completions: Sequence[str]) -> Scores:
         """Score n completions, the i-th of which answers the i-th row.
 
@@ -130,21 +134,77 @@ class Scorer:
             rows: each with `task`, `prompt` and the columns that rewards read, `completion_ids` (token ids) too.
             completions: their texts.
         """
-        try:
-            return self._score(rows, completions)
-        except RuntimeError:  # pebble's word for a pool that broke, such as by the death of an idle process
-            self.close()
-            self._pool = self._started()
-            return self._score(rows, completions)
+        scoring = self.begin([str(row["task"]) for row in rows])
+        scoring.add(dict(enumerate(zip(rows, completions, strict=True))))
+        return scoring.scores()
 
-    def _score(self, rows: Sequence[Row], completions: Sequence[str]) -> Scores:
-        tasks = tuple(str(row["task"]) for row in rows)
-        keys = self.table.keys
-        values = np.full((len(rows), len(keys)), np.nan)
-        weights = np.full((len(rows), len(keys)), np.nan)
+    def submit(self, route: Route, batch: Batch) -> _Pending:
+        """Send completions to a scoring process."""
+        return _Pending(route, registry()[route.name], batch, self._pool)
+
+    def restart(self) -> None:
+        """Put fresh processes in the place of a pool that broke."""
+        self.close()
+        self._pool = self._started()
+
+
+class Scoring:
+    """Completions on their way to scores: each is sent to the scoring processes as soon as it is known.
+
+    Args:
+        scorer: whose processes.
+        tasks: the task of each of n completions.
+    """
+
+    def __init__(self, scorer: Scorer, tasks: Sequence[str]) -> None:
+        self._scorer = scorer
+        self._tasks = tuple(tasks)
+        self._known: dict[int, tuple[Row, str]] = {}
+        self._pending: list[tuple[_Call, _Pending]] = []
+
+    @property
+    def missing(self) -> list[int]:
+        """Completions that have not been added yet."""
+        return [i for i in range(len(self._tasks)) if i not in self._known]
+
+    def add(self, completions: Mapping[int, tuple[Row, str]]) -> None:
+        """Score further completions: their rows and texts, by their number among the n."""
+        self._known.update(completions)
+        try:
+            self._submit(completions)
+        except RuntimeError:  # the pool broke; `scores` starts again
+            self._pending.clear()
+
+    def scores(self) -> Scores:
+        """Wait for all of them."""
+        assert not self.missing
+        try:
+            return self._collect()
+        except RuntimeError:  # pebble's word for a pool that broke, such as by the death of an idle process
+            self._scorer.restart()
+            self._pending.clear()
+            return self._collect()
+
+    def _submit(self, numbers: Iterable[int]) -> None:
+        """Rewards of single completions for these; those of batches once a task's last completion is there."""
+        new = set(numbers)
+        for task in dict.fromkeys(self._tasks[i] for i in new):
+            all_of_it = tuple(i for i, name in enumerate(self._tasks) if name == task)
+            whole = all(i in self._known for i in all_of_it)
+            for call in _calls(
+                self._scorer.table.of(task), [i for i in all_of_it if i in new], all_of_it if whole else ()
+            ):
+                batch = _batch(registry()[call.route.name], [self._known[i] for i in call.indices])
+                self._pending.append((call, self._scorer.submit(call.route, batch)))
+
+    def _collect(self) -> Scores:
+        if not self._pending:
+            self._submit(self._known)
+        keys = self._scorer.table.keys
+        values = np.full((len(self._tasks), len(keys)), np.nan)
+        weights = np.full((len(self._tasks), len(keys)), np.nan)
         errors: dict[tuple[int, int], str] = {}
-        pending = [self._submit(call, rows, completions) for call in _calls(tasks, self.table)]
-        for call, outcomes in ((p.call, p.outcomes()) for p in pending):
+        for call, outcomes in ((call, pending.outcomes()) for call, pending in self._pending):
             k = keys.index(call.route.key)
             for i, outcome in zip(call.indices, outcomes, strict=True):
                 weights[i, k] = call.route.weight
@@ -152,12 +212,7 @@ class Scorer:
                     errors[i, k] = str(outcome)
                 elif outcome is not None:
                     values[i, k] = outcome
-        return Scores(tasks, keys, values, weights, errors)
-
-    def _submit(self, call: _Call, rows: Sequence[Row], completions: Sequence[str]) -> _Pending:
-        reward = registry()[call.route.name]
-        batch = _batch(reward, [rows[i] for i in call.indices], [completions[i] for i in call.indices])
-        return _Pending(call, reward, batch, self._pool)
+        return Scores(self._tasks, keys, values, weights, errors)
 
 
 def score(rows: Sequence[Row], completions: Sequence[str], table: RoutingTable) -> Scores:
@@ -174,25 +229,26 @@ class _Call:
     indices: tuple[int, ...]
 
 
-def _calls(tasks: Sequence[str], table: RoutingTable) -> Iterator[_Call]:
-    """Every route of every task, rewards of single completions cut into chunks."""
-    for task in dict.fromkeys(tasks):
-        indices = tuple(i for i, name in enumerate(tasks) if name == task)
-        for route in table.of(task):
-            size = CHUNK if registry()[route.name].per_completion else len(indices)
-            for start in range(0, len(indices), size):
-                yield _Call(route, indices[start : start + size])
+def _calls(routes: Sequence[Route], new: Sequence[int], batch: Sequence[int]) -> Iterator[_Call]:
+    """A task's routes: for rewards of single completions the new ones in chunks, for those of batches the batch."""
+    for route in routes:
+        single = registry()[route.name].per_completion
+        indices = new if single else batch
+        size = CHUNK if single else len(indices)
+        for start in range(0, len(indices), size or 1):
+            yield _Call(route, tuple(indices[start : start + size]))
 
 
-def _batch(reward: Reward, rows: Sequence[Row], completions: Sequence[str]) -> Batch:
+def _batch(reward: Reward, completions: Sequence[tuple[Row, str]]) -> Batch:
     """What a reward may see: the columns it declares, or all of them for a function in TRL's contract."""
+    rows = [row for row, _ in completions]
     if reward.per_completion:
         names = [*reward.columns, *reward.optional_columns]
     else:
         names = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in NOT_COLUMNS]
     return Batch(
         prompts=[as_messages(row["prompt"]) for row in rows],
-        completions=completions,
+        completions=[completion for _, completion in completions],
         columns={name: [row.get(name) for row in rows] for name in names},
     )
 
@@ -200,8 +256,8 @@ def _batch(reward: Reward, rows: Sequence[Row], completions: Sequence[str]) -> B
 class _Pending:
     """A call under way in a child process."""
 
-    def __init__(self, call: _Call, reward: Reward, batch: Batch, pool: ProcessPool) -> None:
-        self.call = call
+    def __init__(self, route: Route, reward: Reward, batch: Batch, pool: ProcessPool) -> None:
+        self._route = route
         self._reward = reward
         self._batch = batch
         self._pool = pool
@@ -236,7 +292,7 @@ class _Pending:
             refused: Future[Any] = Future()
             refused.set_exception(RewardError(f"its columns cannot be handed to a reward ({type(error).__name__})"))
             return refused
-        arguments = [self._reward.name, dict(self.call.route.params), payload]
+        arguments = [self._reward.name, dict(self._route.params), payload]
         return self._pool.schedule(_score_in_child, args=arguments, timeout=self._reward.timeout_s)
 
 

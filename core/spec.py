@@ -120,6 +120,20 @@ class Normalisation(Part):
     scale_rewards: Literal["group", "batch", "none"] = "group"
 
 
+class Engine(Part):
+    """How the two costly parts of a step are done; the numbers that come out are the same."""
+
+    sampling: Literal["auto", "trl"] = Field(
+        "auto", description="auto: prompts shared where the model allows it; or trl"
+    )
+    training: Literal["auto", "trl"] = Field(
+        "auto", description="auto: prompts shared where the model allows it; or trl"
+    )
+    memory_gb: float = Field(
+        4.0, gt=0, description="what a training pass may keep, and what sampling may cache, in GB each"
+    )
+
+
 class RunSpec(Part):
     """One run, whole."""
 
@@ -130,6 +144,7 @@ class RunSpec(Part):
     tasks: dict[str, TaskSpec] = {}
     mixing: Mixing = Mixing()
     normalisation: Normalisation = Normalisation()
+    engine: Engine = Engine()
     lora: dict[str, Any] = Field({}, description="peft.LoraConfig's own fields")
     grpo: dict[str, Any] = Field({}, description="trl.GRPOConfig's own fields")
     on_reward_error: Literal["mask", "stop"] = Field(

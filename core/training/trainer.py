@@ -1,15 +1,17 @@
 """TRL's GRPO trainer with routed rewards: per-task scoring, our advantages, stratified batches, per-task records.
 
-TRL keeps generation, loss, optimizer and checkpoints. Overridden are the places where a task matters: which rows come
+TRL keeps loss, optimizer and checkpoints. Overridden are the places where a task matters: which rows come
 (`_get_train_sampler`), how completions are scored (`_calculate_rewards`), what advantages they get
-(`_generate_and_score_completions`) and what is logged (`log`).
+(`_generate_and_score_completions`), which of them make a micro-batch (`_prepare_inputs`) and what is logged (`log`);
+and, where core.training.engine finds that they can be faster, sampling (`_generate_single_turn`) and the training pass
+(`_get_per_token_logps_and_entropies`).
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +21,18 @@ from numpy.typing import NDArray
 from torch.utils.data import Sampler
 from transformers import TrainerCallback
 from trl import GRPOTrainer
+from trl.trainer.utils import split_tensor_dict
 
 from core.advantages import advantages
 from core.errors import Problem, UserError
 from core.metrics import ScoredBatch
 from core.prompts import as_messages, as_text
-from core.scoring import Scorer, Scores
+from core.scoring import Scorer, Scores, Scoring
 from core.spec import COMPLETION_IDS, RunSpec
+from core.training.engine import build_engine
+from core.training.packed_pass import per_token_logprobs
 from core.training.recorder import Recorder
+from core.training.rollout import Rollout
 
 CHECKPOINT_COMPLETE = "complete.json"
 
@@ -85,7 +91,24 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
         self._batch: ScoredBatch | None = None
         self._seconds: dict[str, float] = {}
         self._began = time.perf_counter()
+        self._rows: list[dict[str, Any]] = []
+        self._scoring: Scoring | None = None
+        self._rollout: Rollout | None = None
+        self._sampled_at = -1  # the step whose weights the sampler has
+        self._buffered_inputs: list[dict[str, Any]] | None = None  # TRL's: a generation, cut into micro-batches
+        self._micro_batch: Mapping[str, torch.Tensor] = {}  # what the loss is being computed of
         super().__init__(reward_funcs=[total], **arguments)
+        self.engine = build_engine(
+            self.accelerator.unwrap_model(self.model),
+            self.args,
+            spec.engine,
+            self.eos_token_ids,
+            self._tokenize_prompts([self.train_dataset[row]["prompt"] for row in (0, -1)])[0],
+            trl=lambda ids, mask, length: super(MultiTaskGRPOTrainer, self)._get_per_token_logps_and_entropies(
+                self.model, ids, mask, length
+            )[0],
+            autocast=self.accelerator.autocast,
+        )
 
     @property
     def _split(self) -> Any:
@@ -105,16 +128,90 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
         self._began = time.perf_counter()
         return super().train(*arguments, **keywords)
 
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        """TRL's, without its shuffle: a micro-batch keeps whole groups, and every task in its share."""
+        if not self.model.training:
+            return super()._prepare_inputs(generation_batch)
+        if self._step % (self.args.steps_per_generation * self.num_iterations) == 0 or self._buffered_inputs is None:
+            batch = self._generate_and_score_completions(generation_batch)
+            self._buffered_inputs = split_tensor_dict(batch, self.args.steps_per_generation)
+        return self._buffered_inputs[self._step % self.args.steps_per_generation]
+
     def _generate(self, prompts: list[Any]) -> Any:
         with self._timed("generate"):
             return super()._generate(prompts)
 
+    def _generate_single_turn(
+        self, prompt_ids: list[list[int]], images: Any, multimodal_fields: Any, *rest: Any, **options: Any
+    ) -> Any:
+        """Sample with shared prompts, and score completions while others are still sampled; else TRL's."""
+        self._rollout = None
+        self._scoring = self._scorer.begin([str(row["task"]) for row in self._rows])
+        engine = self.engine
+        if engine.sampler is None or engine.merged is None or images is not None or multimodal_fields:
+            return super()._generate_single_turn(prompt_ids, images, multimodal_fields, *rest, **options)
+        if self._sampled_at != self.state.global_step:
+            engine.merged.refresh()
+            self._sampled_at = self.state.global_step
+        self._rollout = engine.sampler.sample(prompt_ids, None if self._parses else self._score_finished)
+        return self._rollout.ids, None
+
+    def _score_finished(self, finished: Mapping[int, list[int]]) -> None:
+        """Hand completions over to the scoring processes."""
+        assert self._scoring is not None
+        texts = self._texts(list(finished.values()))
+        rows = [{**self._rows[i], COMPLETION_IDS: ids} for i, ids in finished.items()]
+        self._scoring.add(dict(zip(finished, zip(rows, texts, strict=True), strict=True)))
+
+    @property
+    def _parses(self) -> bool:
+        """Whether TRL makes more of a completion than its text, by the tokenizer's own template."""
+        return any(getattr(self._tokenizer, f"response_{kind}", None) is not None for kind in ("template", "schema"))
+
+    def _texts(self, ids: list[list[int]]) -> list[str]:
+        texts: list[str] = self.processing_class.batch_decode(ids, skip_special_tokens=True)
+        return texts
+
+    def _get_per_token_logps_and_entropies(
+        self, model: Any, input_ids: Any, attention_mask: Any, logits_to_keep: int, *rest: Any, **options: Any
+    ) -> Any:
+        """Every group's prompt computed once, completions without an advantage left out; else TRL's."""
+        if not self.engine.training.ours:
+            return super()._get_per_token_logps_and_entropies(
+                model, input_ids, attention_mask, logits_to_keep, *rest, **options
+            )
+        batch = self._micro_batch
+        wanted = batch["advantages"] != 0 if self._may_skip(batch) else None
+        with self.accelerator.autocast():
+            logprobs, entropies = per_token_logprobs(
+                self.accelerator.unwrap_model(model).get_base_model(),
+                input_ids,
+                attention_mask,
+                logits_to_keep,
+                temperature=self.temperature,
+                wanted=wanted,
+                most=self.engine.most_tokens,
+            )
+        if wanted is not None:
+            entropies = torch.where(wanted[:, None], entropies, batch["rollout_entropies"])
+            logprobs = torch.where(wanted[:, None], logprobs, batch.get("old_per_token_logps", logprobs))
+        return logprobs, entropies, None
+
+    def _may_skip(self, batch: Mapping[str, torch.Tensor]) -> bool:
+        """Whether completions without an advantage can be left out: they add nothing to the loss where it is the
+        advantage's alone, and their entropies are known from sampling."""
+        others = self.beta != 0.0 or self._entropy_bonus_enabled or self.top_entropy_quantile < 1.0
+        return "rollout_entropies" in batch and not others and self.loss_type != "vespo"
+
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> torch.Tensor:
         """Score the completions, keep them with their advantages, return their totals (N, 1)."""
         texts = [completion if isinstance(completion, str) else completion[0]["content"] for completion in completions]
-        rows = [{**row, COMPLETION_IDS: ids} for row, ids in zip(inputs, completion_ids_list, strict=True)]
+        assert self._scoring is not None
         with self._timed("score"):
-            scores = self._scorer.score(rows, texts)
+            rest = self._scoring.missing
+            rows = {i: {**inputs[i], COMPLETION_IDS: completion_ids_list[i]} for i in rest}
+            self._scoring.add({i: (row, texts[i]) for i, row in rows.items()})
+            scores = self._scoring.scores()
         self._refuse_errors(scores)
         self._batch = self._scored_batch(scores, prompts, texts, completion_ids_list)
         return torch.tensor(self._batch.scores.totals, dtype=torch.float32, device=self.accelerator.device)[:, None]
@@ -134,13 +231,27 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
         )
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
+        self._rows = inputs
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         assert self._batch is not None
         found = self._batch.advantages
         output["advantages"] = torch.tensor(found, dtype=torch.float32, device=self.accelerator.device)
+        if self._rollout is not None:
+            wide = output["completion_ids"].shape[1]
+            for name in ("logprobs", "entropies"):
+                figures: torch.Tensor = getattr(self._rollout, name)
+                output[f"rollout_{name}"] = torch.nn.functional.pad(figures, (0, wide - figures.shape[1]))
         step = self.state.global_step + (1 if self.model.training else 0)
         self._recorder.add(self._split, step, self._batch)
         return output
+
+    def _compute_loss(self, model: Any, inputs: Any) -> Any:
+        """TRL's loss; our pass needs to know of what."""
+        self._micro_batch = inputs
+        try:
+            return super()._compute_loss(model, inputs)
+        finally:
+            self._micro_batch = {}
 
     def prediction_step(self, model: Any, inputs: Any, *_: Any, **__: Any) -> tuple[None, None, None]:
         """Evaluation samples and scores; TRL would also compute a loss, which says nothing about held-out reward."""

@@ -94,6 +94,7 @@ def train(run: RunFolder, stop: Stop) -> Exit:
 
     with Scorer(RoutingTable(spec.rewards)) as scorer:
         trainer = build_trainer(run, spec, report.data, scorer, stop)
+        trainer.engine.report(run)
         # TRL counts micro-batches from 0 even on a resume; in the middle of a generation's uses it would sample anew.
         trainer._step = step * trainer.args.gradient_accumulation_steps
         missing = not evaluated and evaluation_due(trainer.args, step)  # an evaluation that a stop broke off, too
