@@ -32,6 +32,9 @@ State = Literal["created", "running", "finished", "stopped", "failed", "lost"]
 PROJECT = Path(__file__).resolve().parent.parent
 START_TIME_TOLERANCE = 2.0  # seconds; a pid is reused by a process that started at another time
 START_POLL_S = 0.02
+# glibc gives every large block back to the kernel as soon as it is free, and the next step faults it in again, page by
+# page: a third of a step of plain TRL on a CPU (docs/log.md). Above these sizes, 4 GiB, it may.
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 32)}
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,14 @@ class RunFolder:
         except FileNotFoundError:
             return None
 
+    def engine(self) -> dict[str, Any] | None:
+        """For each part of a step whether it goes our way, and why not; None before that is known."""
+        try:
+            found: dict[str, Any] = json.loads(self.engine_path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return found
+
     def records(self) -> list[dict[str, Any]]:
         """All metrics; a torn last line is left for the next read."""
         try:
@@ -216,7 +227,7 @@ def launch(run: RunFolder) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(_python_path()), "PYTHONUNBUFFERED": "1"},
+            env={**KEEP_MEMORY, **os.environ, "PYTHONPATH": os.pathsep.join(_python_path()), "PYTHONUNBUFFERED": "1"},
             start_new_session=True,
         )
     try:

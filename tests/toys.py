@@ -12,11 +12,17 @@ CHAT_TEMPLATE = (
 )
 
 
-def make_model(folder: Path) -> Path:
-    """Save a tiny Llama with random weights and a byte-level tokenizer with a chat template."""
+def make_model(folder: Path, kind: str = "llama", **config: Any) -> Path:
+    """Save a tiny model with random weights and a byte-level tokenizer with a chat template.
+
+    Args:
+        folder: where.
+        kind: a model type of transformers, such as llama or qwen3.
+        config: of its configuration, what differs from the toy's.
+    """
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     special = ["<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
@@ -28,19 +34,20 @@ def make_model(folder: Path) -> Path:
     )
     tokenizer.chat_template = CHAT_TEMPLATE
     torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=None,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    settings = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 512,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": None,
+        **config,
+    }
+    AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **settings)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

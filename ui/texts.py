@@ -28,6 +28,8 @@ ENGLISH = {
     "watch.stopping_now": "stopping after this step",
     "watch.adapter": "Adapter: {path}",
     "watch.ended": "{state} · step {step} of {steps}",
+    "watch.sampling": "Completions are sampled by TRL's own, slower way: {reason}.",
+    "watch.training": "The training pass is TRL's own, slower one: {reason}.",
     "watch.curves": "Mean reward of each task",
     "watch.held_out": "Held-out reward",
     "watch.completions": "Completions of the latest step",

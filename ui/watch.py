@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from core import progress
 from core.errors import UserError
 from core.runs import RunFolder, all_runs, launch, state, stop, stop_requested
+from core.series import Series, follow
 from ui.figures import reward_curves
 from ui.texts import t
 
@@ -107,31 +108,42 @@ def show_run(run_id: str | None, seen: str | None) -> tuple[object, ...]:
     now, token = state(run), _token(run)
     if token == seen:
         return (gr.skip(),) * 9
-    records = run.records()
+    series = follow(run)
     stopping = now == "running" and stop_requested(run)
     return (
-        status_line(t("watch.stopping_now") if stopping else now, records),
+        "\n\n".join([status_line(t("watch.stopping_now") if stopping else now, series), *engine_lines(run)]),
         gr.Button(interactive=now == "running" and not stopping),
         gr.Button(interactive=now in ("created", "stopped", "failed", "lost")),
-        _message(run, now, records),
-        _curves(run_id, records),
-        _held_out(records),
-        _completions(run),
+        _message(run, now, series),
+        _curves(run_id, series),
+        _held_out(series),
+        _completions(run, series),
         log_tail(run),
         token,
     )
 
 
-def status_line(now: str, records: list[dict[str, Any]]) -> str:
+def status_line(now: str, series: Series) -> str:
     """State, step and time left in one line."""
-    if not records:
+    if series.last is None:
         return t("watch.loading", state=f"**{now}**") if now == "running" else f"**{now}**"
-    last = records[-1]
-    values = {"state": f"**{now}**", "step": last["step"], "steps": last["steps"]}
-    left = progress.seconds_left(records)
+    values = {"state": f"**{now}**", "step": series.last["step"], "steps": series.last["steps"]}
+    left = progress.seconds_left(list(series.latest))
     if now != "running" or left is None:
         return t("watch.ended", **values)
     return t("watch.progress", **values, left=progress.duration(left))
+
+
+def engine_lines(run: RunFolder) -> list[str]:
+    """Which parts of a step are TRL's own, slower way, and why; nothing where all is ours."""
+    ways = run.engine() or {}
+    reasons = {part: way["reason"] for part, way in ways.items() if not way["ours"]}
+    lines = []
+    if "sampling" in reasons:
+        lines.append(t("watch.sampling", reason=reasons["sampling"]))
+    if "training" in reasons:
+        lines.append(t("watch.training", reason=reasons["training"]))
+    return lines
 
 
 def log_tail(run: RunFolder) -> str:
@@ -145,7 +157,7 @@ def log_tail(run: RunFolder) -> str:
     return "\n".join(line.rpartition("\r")[2] for line in text.rstrip("\n").split("\n")[-LOG_LINES:])
 
 
-def held_out_rows(records: list[dict[str, Any]]) -> list[list[str]]:
+def held_out_rows(series: Series) -> list[list[str]]:
     """The before/after table, in text so that what does not exist is a dash."""
     return [
         [
@@ -155,18 +167,18 @@ def held_out_rows(records: list[dict[str, Any]]) -> list[list[str]]:
             progress.number(row.change, sign=True),
             str(row.count),
         ]
-        for row in progress.comparisons(records)
+        for row in progress.comparisons(series.evaluations)
     ]
 
 
-def latest_completions(run: RunFolder) -> list[list[str]]:
-    """Some completions of the latest training step: the first of each group, in turn."""
-    shards = sorted(run.completions.glob("train-*.parquet"))
-    if not shards:
+def latest_completions(run: RunFolder, step: int | None) -> list[list[str]]:
+    """Some completions of a training step: the first of each group, in turn."""
+    shard = run.completions / f"train-{step:06d}-0000.parquet" if step is not None else None
+    if shard is None or not shard.exists():
         return []
     turns: dict[int, int] = {}  # group -> completions of it so far
     rows = []
-    for row in pq.read_table(shards[-1]).to_pylist():
+    for row in pq.read_table(shard).to_pylist():
         turns[row["group"]] = turns.get(row["group"], 0) + 1
         rows.append((turns[row["group"]], row["group"], row))
     first = sorted(rows, key=lambda entry: entry[:2])[:COMPLETIONS_SHOWN]
@@ -179,36 +191,35 @@ def _completion_row(row: dict[str, Any]) -> list[str]:
     return [row["task"], row["prompt"], row["completion"], total, advantage, errors or "-"]
 
 
-def _curves(run_id: str, records: list[dict[str, Any]]) -> gr.Plot:
-    tasks = list(dict.fromkeys(task["task"] for record in records for task in record["tasks"]))
-    figure: go.Figure | None = reward_curves(records, tasks, revision=run_id) if tasks else None
-    return gr.Plot(value=figure, visible=bool(tasks))
+def _curves(run_id: str, series: Series) -> gr.Plot:
+    figure: go.Figure | None = reward_curves(series, revision=run_id) if series.tasks else None
+    return gr.Plot(value=figure, visible=bool(series.tasks))
 
 
-def _held_out(records: list[dict[str, Any]]) -> gr.Dataframe:
-    rows = held_out_rows(records)
+def _held_out(series: Series) -> gr.Dataframe:
+    rows = held_out_rows(series)
     return gr.Dataframe(value=rows, visible=bool(rows))
 
 
-def _completions(run: RunFolder) -> gr.Dataframe:
-    rows = latest_completions(run)
+def _completions(run: RunFolder, series: Series) -> gr.Dataframe:
+    rows = latest_completions(run, series.sampled)
     return gr.Dataframe(value=rows, visible=bool(rows))
 
 
-def _message(run: RunFolder, now: str, records: list[dict[str, Any]]) -> gr.Textbox:
+def _message(run: RunFolder, now: str, series: Series) -> gr.Textbox:
     end = run.exit() if now != "running" else None
-    lines = [*([end.message] if end else []), *error_lines(records)]
+    lines = [*([end.message] if end else []), *error_lines(series)]
     if end and run.adapter.exists():
         lines.append(t("watch.adapter", path=run.adapter))
     return gr.Textbox(value="\n".join(lines), visible=bool(lines))
 
 
-def error_lines(records: list[dict[str, Any]]) -> list[str]:
+def error_lines(series: Series) -> list[str]:
     """What could not be scored at the latest step, by task and reward, with the most frequent reason."""
     return [
         t("watch.errors", task=task["task"], reward=reward["reward"], errors=reward["errors"], step=record["step"])
         + f" {next(iter(reward['reasons']))}"
-        for record in records[-1:]
+        for record in ([series.last] if series.last else [])
         for task in record["tasks"]
         for reward in task["rewards"]
         if reward["errors"]
@@ -217,7 +228,7 @@ def error_lines(records: list[dict[str, Any]]) -> list[str]:
 
 def _token(run: RunFolder) -> str:
     """Changes whenever the folder has something new to show."""
-    files = (run.metrics_path, run.log_path, run.exit_path, run.process_path, run.stop_path)
+    files = (run.metrics_path, run.engine_path, run.log_path, run.exit_path, run.process_path, run.stop_path)
     sizes = [path.stat().st_size if path.exists() else -1 for path in files]
     return f"{run.id} {sizes}"
 

@@ -158,7 +158,7 @@ def decode(
     ]
     if slots is not None:
         to_prompt = [x[slots] for x in to_prompt]
-    return _joined((to_prompt[0], to_prompt[1]), attend(single, *own, None, scale))[0].view(rows, h, d)
+    return _mixed((to_prompt[0], to_prompt[1]), attend(single, *own, None, scale)).view(rows, h, d)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
@@ -177,6 +177,11 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -
     if q.device.type == "cpu":
         out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, attn_mask=mask, scale=scale)
         return out, lse[..., None]
+    return products(q, k, v, mask, scale)
+
+
+def products(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
+    """`attend` where there is no kernel that also returns the normaliser."""
     scores = torch.matmul(q, k.transpose(2, 3)).float().mul_(scale)
     if mask is not None:
         scores += mask
@@ -220,8 +225,12 @@ def attend_backward(
 
 def _joined(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     """Two attentions of the same queries over different keys as the one over all of them."""
+    return _mixed(one, other), torch.logaddexp(one[1], other[1])
+
+
+def _mixed(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> Tensor:
     (out_1, lse_1), (out_2, lse_2) = one, other
-    return torch.lerp(out_2, out_1, torch.sigmoid(lse_1 - lse_2).to(out_1.dtype)), torch.logaddexp(lse_1, lse_2)
+    return torch.lerp(out_2, out_1, torch.sigmoid(lse_1 - lse_2).to(out_1.dtype))
 
 
 def _folded(x: Tensor, kv: int) -> Tensor:

@@ -119,16 +119,15 @@ class MergedCopy:
         self.model = _skeleton(base, dtype)
         own = dict(self.model.named_modules())
         names = {id(module): name for name, module in base.named_modules()}
-        self._weights = [own[names[id(layer)]].weight for layer in self._layers]
+        self._merged = [own[names[id(layer)]] for layer in self._layers]
 
     @torch.no_grad()
     def refresh(self) -> None:
         """Write the merged weights from the base weights and the adapter as it is now."""
-        for layer, merged in zip(self._layers, self._weights, strict=True):
-            base, (adapter,) = layer.get_base_layer(), layer.active_adapters
-            a, b = layer.lora_A[adapter].weight, layer.lora_B[adapter].weight
-            weight, a, b = base.weight.to(merged.dtype), a.to(merged.dtype), b.to(merged.dtype)
-            torch.addmm(weight, b, a, alpha=layer.scaling[adapter], out=merged.data)
+        for layer, merged in zip(self._layers, self._merged, strict=True):
+            (adapter,), out = layer.active_adapters, merged.weight.data
+            weights = layer.get_base_layer().weight, layer.lora_B[adapter].weight, layer.lora_A[adapter].weight
+            torch.addmm(*(weight.to(out.dtype) for weight in weights), alpha=layer.scaling[adapter], out=out)
 
 
 def _skeleton(base: Any, dtype: torch.dtype) -> Any:

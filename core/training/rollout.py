@@ -25,6 +25,7 @@ from transformers import (
 )
 
 from core.training.attention import Groups, decode
+from core.training.decoder import KINDS, Decoder
 from core.training.packing import call, prompts_alone
 
 BLOCK = 256  # words of the vocabulary that are summed at once to find where a drawn number falls
@@ -101,6 +102,7 @@ class Sampler:
     def __init__(self, model: Any, sampling: Sampling, cache_bytes: int) -> None:
         self._model = model
         self._sampling = sampling
+        self._decoder = Decoder(model) if model.config.model_type in KINDS else None
         config = model.config.get_text_config()
         heads = config.num_key_value_heads or config.num_attention_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
@@ -145,8 +147,14 @@ class Sampler:
                     history.ids = history.ids[keep]
             if history:
                 history.add(tokens)
-            position = (length + step)[:, None]
-            logits = call(self._model, tokens[:, None], position, completions).logits[:, -1]
+            logits = self._next(tokens, length + step, completions)
+
+    def _next(self, tokens: Tensor, positions: Tensor, completions: _Completions) -> Tensor:
+        """Logits of the token after each of these: (R, vocabulary)."""
+        if self._decoder is not None:
+            return self._decoder.step(tokens, positions, completions)
+        found: Tensor = call(self._model, tokens[:, None], positions[:, None], completions).logits[:, -1]
+        return found
 
     def _read(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, _Prompts]:
         """Logits of each prompt's next token, (N, vocabulary), and the prompts' keys and values."""
@@ -171,18 +179,18 @@ def draw(logits: Tensor, sampling: Sampling, history: Any = None) -> tuple[Tenso
     z = sampling.shaping(history, logits.float())
     z = z - z.amax(dim=1, keepdim=True)
     weights = z.exp()
-    total = weights.sum(dim=1)
-    entropies = total.log() - (weights * z).sum(dim=1) / total
-    if sampling.filtering:
-        weights = sampling.filtering(history, z).exp()
-    tokens = _fall(weights)
-    return tokens, z.gather(1, tokens[:, None])[:, 0] - total.log(), entropies
+    kept = sampling.filtering(history, z).exp() if sampling.filtering else weights
+    log_total = weights.sum(dim=1).log()
+    entropies = log_total - z.mul_(weights).sum(dim=1) / log_total.exp()
+    tokens = _fall(kept)
+    return tokens, weights.gather(1, tokens[:, None])[:, 0].log() - log_total, entropies
 
 
 def _fall(weights: Tensor) -> Tensor:
     """Draw by cumulative weight, block by block and then inside one: a word without weight is never drawn."""
-    blocks = F.pad(weights, (0, -weights.shape[1] % BLOCK)).unflatten(1, (-1, BLOCK))
-    ends = blocks.sum(dim=2, dtype=torch.float64).cumsum(dim=1)
+    rest = -weights.shape[1] % BLOCK
+    blocks = (F.pad(weights, (0, rest)) if rest else weights).unflatten(1, (-1, BLOCK))
+    ends = blocks.sum(dim=2).double().cumsum(dim=1)
     drawn = torch.rand(len(weights), 1, dtype=torch.float64, device=weights.device) * ends[:, -1:]
     block = _first_above(ends, drawn)
     before = F.pad(ends, (1, 0)).gather(1, block)
@@ -275,18 +283,22 @@ class _Completions:
         self._place(self._group[rows])
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-        """Each new token over its prompt and its completion so far."""
+        """`attend_token` for a model's own forward pass: q (R, H, 1, D), k and v (R, K, 1, D)."""
+        return self.attend_token(layer, q[:, :, 0], k[:, :, 0], v[:, :, 0], scale)[:, None]
+
+    def attend_token(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        """Each new token over its prompt and its completion so far; q (R, H, D), k and v (R, K, D)."""
         length = self._lengths.get(layer, 0)
         if length == 0 or length == self._own[layer][0].shape[2]:
             self._own[layer] = self._grown(layer, k), self._grown(layer, v, 1)
         keys, values = self._own[layer]
-        keys[:, :, length], values[:, :, length] = k[:, :, 0], v[:, :, 0]
+        keys[:, :, length], values[:, :, length] = k, v
         self._lengths[layer] = length + 1
         own = keys[:, :, : length + 1], values[:, :, : length + 1]
-        return decode(q[:, :, 0], self._prompts[layer], own, self._bias, self._slots, self._width, scale)[:, None]
+        return decode(q, self._prompts[layer], own, self._bias, self._slots, self._width, scale)
 
     def _grown(self, layer: int, like: Tensor, which: int = 0) -> Tensor:
-        rows, kv, _, d = like.shape
+        rows, kv, d = like.shape
         room = like.new_empty(rows, kv, ROOM, d)
         return torch.cat([self._own[layer][which], room], dim=2) if layer in self._own else room
 

@@ -192,6 +192,8 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
                 wanted=wanted,
                 most=self.engine.most_tokens,
             )
+        if batch.keys() >= {"rollout_logprobs"} and "old_per_token_logps" not in batch:
+            self._measure_sampler(batch, logprobs, torch.ones_like(batch["advantages"]) if wanted is None else wanted)
         if wanted is not None:
             entropies = torch.where(wanted[:, None], entropies, batch["rollout_entropies"])
             logprobs = torch.where(wanted[:, None], logprobs, batch.get("old_per_token_logps", logprobs))
@@ -246,12 +248,19 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
         return output
 
     def _compute_loss(self, model: Any, inputs: Any) -> Any:
-        """TRL's loss; our pass needs to know of what."""
+        """TRL's loss; our pass needs to know of what, and what the sampler thought of it is measured."""
         self._micro_batch = inputs
         try:
             return super()._compute_loss(model, inputs)
         finally:
             self._micro_batch = {}
+
+    def _measure_sampler(self, batch: Mapping[str, torch.Tensor], logprobs: torch.Tensor, wanted: torch.Tensor) -> None:
+        """How far the sampler's log-probabilities lie from the trained policy's, under the name TRL has for vLLM's."""
+        mask = batch["completion_mask"] * wanted[:, None]
+        apart = (logprobs.detach() - batch["rollout_logprobs"]).abs() * mask
+        name = "sampling/sampling_logp_difference/mean"
+        self._metrics["train"][name].append((apart.sum() / mask.sum().clamp(min=1)).item())
 
     def prediction_step(self, model: Any, inputs: Any, *_: Any, **__: Any) -> tuple[None, None, None]:
         """Evaluation samples and scores; TRL would also compute a loss, which says nothing about held-out reward."""

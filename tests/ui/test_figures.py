@@ -2,7 +2,8 @@
 
 import pytest
 
-from ui.figures import MOST_POINTS, reward_curves, shortened, smoothed, task_points, thinned
+from core.series import Series
+from ui.figures import MOST_POINTS, reward_curves, shortened, thinned
 from ui.theme import OKABE_ITO, task_colour
 
 
@@ -19,15 +20,9 @@ def drawn(figure, name):
     return [trace for trace in figure.data if name in (trace.hovertemplate or "") and len(trace.x)]
 
 
-class TestTaskPoints:
-    def test_a_step_without_a_total_is_left_out_and_never_0(self):
-        assert task_points(RECORDS, "train", "code") == []
-        assert task_points(RECORDS, "train", "math") == [(1, 0.25, 8), (2, 0.5, 8)]
-
-
 class TestRewardCurves:
     def test_every_task_has_a_plot_of_its_own_with_its_own_colour(self):
-        figure = reward_curves(RECORDS, ["math", "code"], revision="run")
+        figure = reward_curves(Series.of(RECORDS), revision="run")
         assert [title.text for title in figure.layout.annotations] == ["math", "code"]
         (math,) = drawn(figure, "train, smoothed")
         assert (math.line.color, list(math.x)) == (OKABE_ITO[0], [1, 2])
@@ -35,12 +30,12 @@ class TestRewardCurves:
         assert [trace.marker.color for trace in held_out] == list(OKABE_ITO[:2])
 
     def test_axes_say_what_they_measure(self):
-        figure = reward_curves(RECORDS, ["math", "code"], revision="run")
+        figure = reward_curves(Series.of(RECORDS), revision="run")
         assert figure.layout.yaxis.title.text == "mean reward"
         assert figure.layout.xaxis.title.text == "step"
 
     def test_the_x_axis_is_the_whole_run_in_whole_steps(self):
-        axis = reward_curves(RECORDS, ["math"], revision="run").layout.xaxis
+        axis = reward_curves(Series.of(RECORDS), revision="run").layout.xaxis
         assert (tuple(axis.range), axis.tickformat) == ((0, 10), "d")
 
     @pytest.mark.parametrize(
@@ -54,36 +49,25 @@ class TestRewardCurves:
     )
     def test_the_y_axis_holds_every_reward(self, rewards, low, high):
         records = [record(step, math=reward) for step, reward in enumerate(rewards, 1)]
-        axis = reward_curves(records, ["math"], revision="run").layout.yaxis
+        axis = reward_curves(Series.of(records), revision="run").layout.yaxis
         assert axis.range == pytest.approx((low, high))
 
     def test_a_single_step_is_to_be_seen(self):
-        (curve,) = drawn(reward_curves([record(1, math=0.5)], ["math"], revision="run"), "train, each step")
+        (curve,) = drawn(reward_curves(Series.of([record(1, math=0.5)]), revision="run"), "train, each step")
         assert curve.mode == "lines+markers"
 
     def test_zoom_is_kept_while_the_run_is_the_same(self):
-        assert reward_curves(RECORDS, ["math"], revision="run").layout.uirevision == "run"
+        assert reward_curves(Series.of(RECORDS), revision="run").layout.uirevision == "run"
 
     @pytest.mark.parametrize("count", [1, 4, 5, 23])
     def test_any_number_of_tasks_fits(self, count):
         tasks = [f"task {n}" for n in range(count)]
-        assert len(reward_curves([record(1, **dict.fromkeys(tasks, 0.5))], tasks, "r").layout.annotations) == count
+        series = Series.of([record(1, **dict.fromkeys(tasks, 0.5))])
+        assert len(reward_curves(series, "r").layout.annotations) == count
 
     def test_a_task_name_with_markup_is_shown_and_not_obeyed(self):
-        figure = reward_curves([record(1, **{"<b>x</b>": 0.5})], ["<b>x</b>"], "r")
+        figure = reward_curves(Series.of([record(1, **{"<b>x</b>": 0.5})]), "r")
         assert figure.layout.annotations[0].text == "&lt;b&gt;x&lt;/b&gt;"
-
-
-class TestSmoothed:
-    def test_the_first_value_counts_in_full(self):
-        assert smoothed([0.5]) == [0.5]
-
-    def test_a_constant_stays_what_it_is(self):
-        assert smoothed([0.3] * 50) == pytest.approx([0.3] * 50)
-
-    def test_it_lags_behind_a_step_up(self):
-        curve = smoothed([0.0] * 10 + [1.0] * 3)
-        assert 0 < curve[10] < curve[11] < curve[12] < 1
 
 
 class TestThinned:

@@ -1,0 +1,82 @@
+"""Tiny models with adapters, and trainers of toy runs."""
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from toys import make_model
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from trl.trainer.utils import add_fused_lm_head
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory):
+    """Folders of tiny saved models, by kind and configuration."""
+    made = {}
+
+    def folder(kind="llama", **config):
+        key = (kind, repr(config))
+        if key not in made:
+            made[key] = make_model(tmp_path_factory.mktemp(kind), kind, **config)
+        return made[key]
+
+    return folder
+
+
+@pytest.fixture
+def adapted_model(folders):
+    """A tiny model with a LoRA adapter that does something, in float32, with TRL's head for log-probabilities."""
+
+    def adapted(kind="llama", lora=None, **config):
+        torch.manual_seed(1)
+        base = AutoModelForCausalLM.from_pretrained(folders(kind, **config), dtype="float32")
+        add_fused_lm_head(base, outputs=("log_probs", "entropy"))
+        settings = {"r": 4, "lora_alpha": 8, "target_modules": "all-linear", "task_type": "CAUSAL_LM", **(lora or {})}
+        model = get_peft_model(base, LoraConfig(**settings))
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(parameter, std=0.3)
+        return model
+
+    return adapted
+
+
+@pytest.fixture(scope="session")
+def tokenizer(folders):
+    return AutoTokenizer.from_pretrained(folders())
+
+
+@pytest.fixture
+def padded_batch():
+    """Three groups of different sizes in a mixed order, as TRL pads them: ids and mask (7, 9 + 6)."""
+    generator = torch.Generator().manual_seed(2)
+    rows = [(9, 0), (4, 1), (9, 0), (6, 2), (4, 1), (4, 1), (9, 0)]
+    prompts = [torch.randint(3, 250, (length,), generator=generator) for length in (9, 4, 6)]
+    lengths = [6, 3, 1, 5, 6, 2, 4]
+    ids, mask = torch.zeros(7, 15, dtype=torch.long), torch.zeros(7, 15, dtype=torch.long)
+    for row, ((size, prompt), length) in enumerate(zip(rows, lengths, strict=True)):
+        ids[row, 9 - size : 9], mask[row, 9 - size : 9] = prompts[prompt], 1
+        ids[row, 9 : 9 + length] = torch.randint(3, 250, (length,), generator=generator)
+        mask[row, 9 : 9 + length] = 1
+    return ids, mask
+
+
+def trl_logprobs(model, ids, mask, length):
+    """What TRL computes for the same batch: log-probabilities and entropies (B, length)."""
+    labels = ids.masked_fill(mask == 0, -100)
+    labels[:, :-length] = -100
+    found = model(input_ids=ids, attention_mask=mask, labels=labels, fused_lm_head=True)
+    return found.log_probs[:, -length:], found.entropy[:, -length:]
+
+
+def gradients(model, value):
+    """Of the trainable parameters, by name."""
+    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    return dict(zip(named, torch.autograd.grad(value, named.values()), strict=True))
+
+
+def assert_same(found, wanted, relative=1e-4):
+    """Each gradient within a relative distance of its norm; zero where it should be zero."""
+    assert found.keys() == wanted.keys()
+    for name, gradient in wanted.items():
+        apart = (found[name] - gradient).norm()
+        assert apart <= relative * gradient.norm() + 1e-9, f"{name}: {apart / gradient.norm():.2e}"

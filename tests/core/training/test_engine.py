@@ -1,0 +1,143 @@
+"""When a step is ours and when it is TRL's, and that it is said why."""
+
+import json
+
+import pytest
+from conftest import trl_logprobs
+from trl import GRPOConfig
+
+from core.runs import RunFolder
+from core.spec import Engine as EngineSpec
+from core.training import engine as engines
+from core.training.engine import Engine, Way, build_engine, sampling_of
+
+PROMPTS = [[5, 6, 7, 8, 9], [40, 41]]
+
+
+def built(model, tmp_path, spec=None, **options):
+    arguments = GRPOConfig(output_dir=str(tmp_path), use_cpu=True, bf16=False, **options)
+
+    def trl(ids, mask, length):
+        return trl_logprobs(model, ids, mask, length)[0]
+
+    return build_engine(model, arguments, EngineSpec(**(spec or {})), [256], PROMPTS, trl, autocast=_Nothing)
+
+
+class _Nothing:
+    def __enter__(self):
+        return None
+
+    def __exit__(self, *_):
+        return None
+
+
+class TestOurs:
+    @pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3", "mistral", "olmo2"])
+    def test_a_plain_decoder_goes_our_way(self, adapted_model, tmp_path, kind):
+        engine = built(adapted_model(kind, **({"sliding_window": None} if kind == "mistral" else {})), tmp_path)
+        assert (engine.sampling, engine.training) == (Way(True), Way(True))
+        assert engine.sampler is not None
+
+    def test_the_memory_allowed_decides_how_many_tokens_pass_at_once(self, adapted_model, tmp_path):
+        one, four = (built(adapted_model(), tmp_path, {"memory_gb": size}).most_tokens for size in (0.001, 0.004))
+        assert one > 10
+        assert abs(four / one - 4) < 0.1
+
+    def test_the_trial_costs_no_random_numbers(self, adapted_model, tmp_path):
+        import torch
+
+        torch.manual_seed(0)
+        model = adapted_model()
+        before = torch.random.get_rng_state()
+        built(model, tmp_path)
+        assert torch.equal(torch.random.get_rng_state(), before)
+
+
+class TestTRL:
+    @pytest.mark.parametrize(
+        ("kind", "config", "lora", "options", "sampling", "training"),
+        [
+            ("mistral", {"sliding_window": 64}, {}, {}, "sliding window", "sliding window"),
+            (
+                "qwen3",
+                {"use_sliding_window": True, "max_window_layers": 1, "sliding_window": 8},
+                {},
+                {},
+                "not all its layers",
+                "not all its layers",
+            ),
+            ("gemma2", {"head_dim": 8}, {}, {}, "not all its layers", "not all its layers"),
+            ("granite", {"logits_scaling": 8.0}, {}, {}, "changed by logits_scaling", "changed by logits_scaling"),
+            ("gpt2", {"n_embd": 32}, {"fan_in_fan_out": True}, {}, "Conv1D", "Conv1D"),
+            ("llama", {"attention_dropout": 0.1}, {}, {}, "has dropout", "has dropout"),
+            ("llama", {}, {"use_dora": True}, {}, "LoRA variant", "LoRA variant"),
+            ("llama", {}, {}, {"cache_implementation": "static"}, "cache_implementation is set", None),
+            ("llama", {}, {}, {"generation_kwargs": {"num_beams": 2}}, "generation_kwargs is set", None),
+            (
+                "llama",
+                {},
+                {},
+                {"cast_lm_head_to_fp32": True},
+                "cast_lm_head_to_fp32 is on",
+                "cast_lm_head_to_fp32 is on",
+            ),
+        ],
+        ids=lambda value: str(value)[:40],
+    )
+    def test_what_ours_does_not_hold_for_is_named(
+        self, adapted_model, tmp_path, kind, config, lora, options, sampling, training
+    ):
+        engine = built(adapted_model(kind, lora=lora, **config), tmp_path, **options)
+        assert not engine.sampling.ours
+        assert sampling in engine.sampling.reason
+        assert engine.training.ours == (training is None)
+        assert (training or "") in engine.training.reason
+
+    def test_the_run_spec_can_ask_for_it(self, adapted_model, tmp_path):
+        model = adapted_model()
+        engine = built(model, tmp_path, {"sampling": "trl", "training": "trl"})
+        assert (engine.sampling, engine.training) == (
+            Way(False, "engine.sampling is trl"),
+            Way(False, "engine.training is trl"),
+        )
+        assert model.config._attn_implementation == "sdpa"
+        assert "forward" not in vars(model.get_base_model().model.layers[0].mlp.up_proj), (
+            "PEFT's layers are as they were"
+        )
+
+    def test_a_trial_that_disagrees_is_a_reason(self, adapted_model, tmp_path, monkeypatch):
+        def wrong(*arguments, **keywords):
+            logprobs, entropies = engines_pass(*arguments, **keywords)
+            return logprobs + 1, entropies
+
+        engines_pass = engines.per_token_logprobs
+        monkeypatch.setattr(engines, "per_token_logprobs", wrong)
+        model = adapted_model()
+        engine = built(model, tmp_path)
+        assert engine.training.reason == "a trial failed: ArithmeticError: log-probabilities are 1 apart from TRL's"
+        assert model.config._attn_implementation == "sdpa"
+        assert engine.sampling.ours
+
+    def test_a_trial_that_breaks_is_a_reason(self, adapted_model, tmp_path, monkeypatch):
+        monkeypatch.setattr(engines.Sampler, "sample", lambda *_: 1 / 0)
+        engine = built(adapted_model(), tmp_path)
+        assert engine.sampling == Way(False, "a trial failed: ZeroDivisionError: division by zero")
+        assert engine.sampler is None
+
+
+def test_sampling_parameters_are_grpo_config_own(tmp_path):
+    options = {"temperature": 0.7, "top_p": 0.9, "top_k": 5, "min_p": 0.1, "repetition_penalty": 1.2}
+    arguments = GRPOConfig(output_dir=str(tmp_path), use_cpu=True, bf16=False, max_completion_length=9, **options)
+    sampling = sampling_of(arguments, [1, 2])
+    assert {name: getattr(sampling, name) for name in options} == options
+    assert (sampling.max_completion_length, sampling.eos) == (9, (1, 2))
+
+
+def test_the_ways_are_in_the_log_and_in_the_run_folder(tmp_path, capsys):
+    run = RunFolder(tmp_path)
+    Engine(Way(True), Way(False, "it is too round")).report(run)
+    assert capsys.readouterr().out == "sampling: shared prompts\ntraining pass: TRL, because it is too round\n"
+    assert json.loads(run.engine_path.read_text()) == {
+        "sampling": {"ours": True, "reason": ""},
+        "training": {"ours": False, "reason": "it is too round"},
+    }

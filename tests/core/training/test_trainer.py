@@ -1,0 +1,207 @@
+"""One micro-batch and whole runs, our way and TRL's: the same loss, the same gradients, the same weights."""
+
+import json
+
+import pytest
+import torch
+from conftest import assert_same
+from toys import spec_document, tagged_rows, write_rows
+from trl import GRPOTrainer
+
+from core.check import check
+from core.routing import RoutingTable
+from core.runs import create_run
+from core.scoring import Scorer
+from core.spec import parse_spec
+from core.training.trainer import MultiTaskGRPOTrainer
+from core.training.worker import Stop, build_trainer
+
+LOSSES = ["grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo"]
+
+
+@pytest.fixture
+def trainer(folders, tmp_path):
+    """Trainers of toy runs in float32, in this process; their scoring processes end with the test."""
+    scorers = []
+
+    def built(engine=None, **grpo):
+        rows = write_rows(tmp_path / "rows.jsonl", tagged_rows(20))
+        exact = {"bf16": False, "model_init_kwargs": {"dtype": "float32"}}
+        document = spec_document(folders(), rows, **exact, **grpo)
+        document["engine"] = engine or {}
+        document["data"]["held_out"] = {"rows_per_task": 0}
+        spec = parse_spec(document, "toy")
+        run = create_run(spec, tmp_path / f"run-{len(scorers)}")
+        scorers.append(Scorer(RoutingTable(spec.rewards)))
+        data = check(spec).data
+        torch.manual_seed(0)
+        found = build_trainer(run, spec, data, scorers[-1], Stop())
+        torch.manual_seed(1)
+        with torch.no_grad():
+            for name, parameter in found.model.named_parameters():
+                if "lora_B" in name:
+                    parameter.normal_(std=0.3)
+        return found
+
+    yield built
+    for scorer in scorers:
+        scorer.close()
+
+
+def micro_batch(trainer, padded_batch, old):
+    """Three groups with advantages, some of them 0, as TRL hands them to the loss."""
+    ids, mask = padded_batch
+    generator = torch.Generator().manual_seed(7)
+    figures = torch.randn(3, 7, 6, generator=generator) * 0.3 - 2.0
+    batch = {
+        "prompt_ids": ids[:, :9],
+        "prompt_mask": mask[:, :9],
+        "completion_ids": ids[:, 9:],
+        "completion_mask": mask[:, 9:],
+        "advantages": torch.tensor([1.0, 0.0, -0.5, 0.0, 0.0, -1.5, 0.7]),
+        "num_items_in_batch": mask[:, 9:].sum(),
+        "ref_per_token_logps": figures[0],
+        "rollout_entropies": figures[2].abs(),
+    }
+    return batch | ({"old_per_token_logps": figures[1]} if old else {})
+
+
+def loss_and_gradients(trainer, batch, of):
+    trainer.model.zero_grad()
+    trainer.model.train()
+    trainer.current_gradient_accumulation_steps = 1
+    loss = of._compute_loss(trainer, trainer.model, batch)
+    loss.backward()
+    return loss.item(), {n: p.grad.clone() for n, p in trainer.model.named_parameters() if p.requires_grad}
+
+
+def compare(ours, theirs, batch):
+    """TRL's class with TRL's pass, against ours, on models of the same weights."""
+    assert ours.engine.training.ours
+    assert not theirs.engine.training.ours
+    wanted, gradients = loss_and_gradients(theirs, batch, GRPOTrainer)
+    found, own = loss_and_gradients(ours, batch, MultiTaskGRPOTrainer)
+    assert found == pytest.approx(wanted, rel=1e-4, abs=1e-7)
+    assert_same(own, gradients)
+    assert any(gradient.abs().max() > 0 for gradient in gradients.values())
+
+
+@pytest.mark.filterwarnings("ignore")  # TRL logs which pairs of loss and importance sampling it does not recommend
+class TestLoss:
+    @pytest.mark.parametrize("level", ["token", "sequence"])
+    @pytest.mark.parametrize("loss", LOSSES)
+    @pytest.mark.parametrize("old", [False, True], ids=["first use of a generation", "a later use"])
+    @pytest.mark.parametrize("beta", [0.0, 0.1], ids=["without KL", "with KL"])
+    def test_every_loss_is_trl_own(self, trainer, padded_batch, loss, level, old, beta):
+        options = {"loss_type": loss, "importance_sampling_level": level, "beta": beta}
+        ours, theirs = trainer(**options), trainer(engine={"training": "trl"}, **options)
+        compare(ours, theirs, micro_batch(ours, padded_batch, old))
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"temperature": 0.7},
+            {"delta": 1.5},
+            {"epsilon_high": 0.4},
+            {"top_entropy_quantile": 0.4},
+            {"entropy_coef": 0.01},
+            {"off_policy_mask_threshold": 0.1},
+            {"beta": 0.1, "use_bias_correction_kl": True},
+            {"gradient_checkpointing": True},
+        ],
+        ids=str,
+    )
+    def test_every_option_of_the_loss_is_trl_own(self, trainer, padded_batch, options):
+        ours, theirs = trainer(**options), trainer(engine={"training": "trl"}, **options)
+        compare(ours, theirs, micro_batch(ours, padded_batch, old=True))
+
+    def test_a_small_memory_gives_the_same(self, trainer, padded_batch):
+        ours, theirs = trainer(engine={"memory_gb": 5e-5}), trainer(engine={"training": "trl"})
+        assert ours.engine.most_tokens < 30
+        compare(ours, theirs, micro_batch(ours, padded_batch, old=False))
+
+    def test_no_advantage_at_all_is_a_gradient_of_zero(self, trainer, padded_batch):
+        ours, theirs = trainer(), trainer(engine={"training": "trl"})
+        batch = micro_batch(ours, padded_batch, old=False) | {"advantages": torch.zeros(7)}
+        wanted, gradients = loss_and_gradients(theirs, batch, GRPOTrainer)
+        found, own = loss_and_gradients(ours, batch, MultiTaskGRPOTrainer)
+        assert found == wanted == 0
+        assert_same(own, gradients)
+
+
+class TestEntropy:
+    def test_completions_left_out_count_with_the_entropy_of_their_sampling(self, trainer, padded_batch):
+        ours = trainer()
+        batch = micro_batch(ours, padded_batch, old=False)
+        loss_and_gradients(ours, batch, MultiTaskGRPOTrainer)
+        figures = ours._metrics["train"]["entropy"][-1]
+        every = batch | {"advantages": torch.ones(7)}
+        loss_and_gradients(ours, every, MultiTaskGRPOTrainer)
+        with torch.no_grad():
+            ids, mask = padded_batch
+            _, entropies, _ = ours._get_per_token_logps_and_entropies(ours.model, ids, mask, 6)
+        left_out = batch["advantages"] == 0
+        mixed = torch.where(left_out[:, None], batch["rollout_entropies"], entropies)
+        assert figures == pytest.approx(((mixed * mask[:, 9:]).sum() / mask[:, 9:].sum()).item(), rel=1e-4)
+
+
+SCHEDULES = [
+    pytest.param({}, id="one generation a step"),
+    pytest.param({"gradient_accumulation_steps": 2, "per_device_train_batch_size": 4}, id="accumulated gradients"),
+    pytest.param({"num_iterations": 2}, id="two iterations"),
+    pytest.param({"steps_per_generation": 2, "per_device_train_batch_size": 8}, id="two steps a generation"),
+    pytest.param({"beta": 0.05}, id="with KL"),
+    pytest.param({"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}, id="half a group a micro-batch"),
+]
+
+
+class TestRun:
+    @pytest.mark.parametrize("schedule", SCHEDULES)
+    def test_the_same_completions_train_the_same_weights(self, trainer, schedule):
+        """Sampling is TRL's in both, so that the completions of the first step are the same; so then is all else."""
+        runs = [
+            trainer(engine={"sampling": "trl", "training": way}, max_steps=3, save_steps=100, **schedule)
+            for way in ("auto", "trl")
+        ]
+        for run in runs:
+            torch.manual_seed(2)
+            run.train()
+        ours, theirs = ({n: p.detach() for n, p in run.model.named_parameters() if p.requires_grad} for run in runs)
+        for name, weights in theirs.items():
+            torch.testing.assert_close(ours[name], weights, rtol=2e-3, atol=2e-5)
+        logged = [[record["loss"] for record in run.state.log_history if "loss" in record] for run in runs]
+        assert logged[0] == pytest.approx(logged[1], rel=1e-3, abs=1e-5)
+
+    def test_a_micro_batch_holds_whole_groups_of_every_task(self, trainer):
+        run = trainer(max_steps=1, per_device_train_batch_size=8, gradient_accumulation_steps=2)
+        run.model.train()
+        run._prepare_inputs([run.train_dataset[i] for i in list(run._get_train_sampler())[:16]])
+        for part in run._buffered_inputs:
+            prompts = [tuple(row) for row in part["prompt_ids"].tolist()]
+            assert [prompts.count(prompt) for prompt in dict.fromkeys(prompts)] == [4, 4]
+
+    def test_the_sampler_has_the_weights_of_the_step(self, trainer):
+        run = trainer(max_steps=3, save_steps=100)
+        run.train()
+        records = [json.loads(line) for line in run._recorder.run.metrics_path.read_text().splitlines()]
+        apart = [record["trainer"]["sampling/sampling_logp_difference/mean"] for record in records]
+        assert len(apart) == 3
+        assert max(apart) < 1e-3
+
+    def test_completions_are_scored_as_they_end(self, trainer, monkeypatch):
+        run = trainer(max_steps=1, save_steps=100)
+        added = []
+        begin = run._scorer.begin
+
+        def watched(tasks):
+            scoring = begin(tasks)
+            add = scoring.add
+            monkeypatch.setattr(
+                scoring, "add", lambda completions: (added.append(sorted(completions)), add(completions))
+            )
+            return scoring
+
+        monkeypatch.setattr(run._scorer, "begin", watched)
+        run.train()
+        assert sorted(i for part in added for i in part) == list(range(8))
+        assert [] in added, "nothing was left to score after sampling"
