@@ -1,7 +1,7 @@
 # make run    install what is missing, fetch the embedded model, serve the app on http://127.0.0.1:7860
 # make test   install what tests need, a browser included, then check everything
 # make check  format, lint, types and tests with what is installed: exactly what CI and pre-commit run
-# make bench  print the benchmark tables (bench/)
+# make bench  measure everything anew and write the tables in bench/ (two hours on two cores)
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -22,8 +22,11 @@ check:
 	$(BIN)/pytest
 
 bench: .venv/app-installed
-	$(BIN)/python bench/reading.py
-	$(BIN)/python bench/scoring.py
+	$(BIN)/python bench/reading.py | tee bench/reading.md
+	$(BIN)/python bench/scoring.py | tee bench/scoring.md
+	$(BIN)/python bench/app.py | tee bench/app.md
+	$(BIN)/python bench/step.py | tee bench/step.md
+	$(BIN)/python bench/curves.py | tee bench/curves.md
 
 .venv/app-installed: requirements.txt
 	test -d .venv || $(PYTHON) -m venv .venv

@@ -14,19 +14,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(PROJECT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
-
-from core.runs import RunFolder, create_run, launch
+from core.runs import PROJECT, RunFolder, create_run, launch
 from core.spec import Engine, read_spec
 
 SEEDS = (1, 2, 3)
 WAYS = {"TRL": "trl", "shared prompts": "auto"}
 COLOURS = {"TRL": "#D55E00", "shared prompts": "#0072B2"}
 LAST = 1 / 3  # of the steps
+WIDTH, HEIGHT = 190, 160  # of a small plot, pixels
 FIGURE = PROJECT / "bench" / "curves.svg"
 
 
@@ -34,9 +31,7 @@ def main(root: Path) -> None:
     """Train what is not in the folder yet, print the table, draw the figure."""
     runs = {(way, seed): trained(root, way, seed) for seed in SEEDS for way in WAYS}
     tasks = [task["task"] for task in runs["TRL", SEEDS[0]][0]["tasks"]]
-    print(
-        f"examples/four_tasks.yaml, seeds {', '.join(map(str, SEEDS))}: mean total, mean ± standard deviation of seeds\n"
-    )
+    print(f"examples/four_tasks.yaml, seeds {', '.join(map(str, SEEDS))}: mean total, mean ± standard deviation\n")
     print("| task | measured | TRL | shared prompts | difference | standard error of it |\n|---|---|---|---|---|---|")
     for task in tasks:
         for name, figure in (("training, last third", late_reward), ("held out, at the end", held_out)):
@@ -84,17 +79,38 @@ def row(trl: Sequence[float], ours: Sequence[float]) -> str:
 
 
 def drawn(runs: dict[tuple[str, int], list[dict[str, Any]]], tasks: Sequence[str]) -> str:
-    """One small plot a task, a line a run."""
-    figure = make_subplots(1, len(tasks), shared_yaxes=True, subplot_titles=tasks)
-    for (way, seed), records in runs.items():
-        steps = [record for record in records if record["split"] == "train"]
-        for column, task in enumerate(tasks, 1):
-            line = {"x": [record["step"] for record in steps], "y": rewards(steps, task)}
-            legend = {"name": way, "legendgroup": way, "showlegend": column == 1 and seed == SEEDS[0]}
-            figure.add_trace(go.Scatter(**line, **legend, mode="lines", line={"color": COLOURS[way]}), 1, column)
-    figure.update_xaxes(title_text="step")
-    figure.update_yaxes(title_text="mean total", col=1)
-    return str(figure.to_json())
+    """One small plot a task, a line a run, as SVG: no package that draws is needed."""
+    parts = [panel(runs, task, 60 + n * (WIDTH + 20)) for n, task in enumerate(tasks)]
+    legend = [
+        f'<text x="{60 + 160 * n}" y="{HEIGHT + 75}" fill="{colour}">&#9644; {way}</text>'
+        for n, (way, colour) in enumerate(COLOURS.items())
+    ]
+    axis = f'<text x="14" y="{30 + HEIGHT / 2}" transform="rotate(-90 14 {30 + HEIGHT / 2})">mean total</text>'
+    size = f'width="{70 + len(tasks) * (WIDTH + 20)}" height="{HEIGHT + 90}"'
+    style = "<rect width='100%' height='100%' fill='white'/>"
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">{style}{axis}' + (
+        "".join([*parts, *legend]) + "</svg>\n"
+    )
+
+
+def panel(runs: dict[tuple[str, int], list[dict[str, Any]]], task: str, left: float) -> str:
+    """One task's plot: 0 to 1 upwards, steps to the right."""
+    lines = []
+    for (way, _), records in runs.items():
+        points = [
+            (record["step"] / record["steps"], part["reward"])
+            for record in records
+            for part in record["tasks"]
+            if record["split"] == "train" and part["task"] == task and part["reward"] is not None
+        ]
+        path = " ".join(f"{left + x * WIDTH:.1f},{30 + (1 - y) * HEIGHT:.1f}" for x, y in points)
+        lines.append(f'<polyline points="{path}" fill="none" stroke="{COLOURS[way]}" stroke-opacity="0.7"/>')
+    steps = next(iter(runs.values()))[0]["steps"]
+    texts = [(left, 22, "start", task), (left + WIDTH / 2, HEIGHT + 50, "middle", f"step (of {steps})")]
+    texts += [(left - 4, 30 + (1 - y) * HEIGHT + 4, "end", f"{y:g}") for y in (0, 0.5, 1)]
+    labels = "".join(f'<text x="{x}" y="{y}" text-anchor="{anchor}">{text}</text>' for x, y, anchor, text in texts)
+    frame = f'<rect x="{left}" y="30" width="{WIDTH}" height="{HEIGHT}" fill="none" stroke="#999"/>'
+    return frame + labels + "".join(lines)
 
 
 if __name__ == "__main__":
