@@ -10,7 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import signal
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
@@ -123,9 +123,14 @@ class Scorer:
         self._pool.stop()
         self._pool.join()
 
-    def begin(self, tasks: Sequence[str]) -> Scoring:
-        """Start to score n completions of these tasks, which may come in any order and one after another."""
-        return Scoring(self, tasks)
+    def begin(self, tasks: Sequence[str], busy: bool = False) -> Scoring:
+        """Start to score n completions of these tasks, which may come in any order and one after another.
+
+        Args:
+            tasks: the task of each.
+            busy: whether the processor computes something else until the last completion has come.
+        """
+        return Scoring(self, tasks, busy)
 
     def score(self, rows: Sequence[Row], completions: Sequence[str]) -> Scores:
         """Score n completions, the i-th of which answers the i-th row.
@@ -151,16 +156,22 @@ class Scorer:
 class Scoring:
     """Completions on their way to scores: each is sent to the scoring processes as soon as it is known.
 
+    Rewards of whole batches wait for a task's last completion. Rewards that give a program a limited time wait for the
+    last of all where the processor is busy until then: a slow answer would be judged by when it came.
+
     Args:
         scorer: whose processes.
         tasks: the task of each of n completions.
+        busy: whether the processor computes something else until the last completion has come.
     """
 
-    def __init__(self, scorer: Scorer, tasks: Sequence[str]) -> None:
+    def __init__(self, scorer: Scorer, tasks: Sequence[str], busy: bool) -> None:
         self._scorer = scorer
         self._tasks = tuple(tasks)
+        self._busy = busy
         self._known: dict[int, tuple[Row, str]] = {}
         self._pending: list[tuple[_Call, _Pending]] = []
+        self._broken = False
 
     @property
     def missing(self) -> list[int]:
@@ -171,35 +182,36 @@ class Scoring:
         """Score further completions: their rows and texts, by their number among the n."""
         self._known.update(completions)
         try:
-            self._submit(completions)
+            self._submit(completions, lambda reward: not (self._busy and reward.timed))
         except RuntimeError:  # the pool broke; `scores` starts again
-            self._pending.clear()
+            self._broken = True
 
     def scores(self) -> Scores:
         """Wait for all of them."""
         assert not self.missing
-        try:
-            return self._collect()
-        except RuntimeError:  # pebble's word for a pool that broke, such as by the death of an idle process
-            self._scorer.restart()
-            self._pending.clear()
-            return self._collect()
+        if not self._broken:
+            try:
+                self._submit(self._known, lambda reward: self._busy and reward.timed)
+                return self._collect()
+            except RuntimeError:  # pebble's word for a pool that broke, such as by the death of an idle process
+                pass
+        self._scorer.restart()
+        self._pending.clear()
+        self._submit(self._known, lambda reward: True)
+        return self._collect()
 
-    def _submit(self, numbers: Iterable[int]) -> None:
+    def _submit(self, numbers: Iterable[int], which: Callable[[Reward], bool]) -> None:
         """Rewards of single completions for these; those of batches once a task's last completion is there."""
         new = set(numbers)
         for task in dict.fromkeys(self._tasks[i] for i in new):
-            all_of_it = tuple(i for i, name in enumerate(self._tasks) if name == task)
-            whole = all(i in self._known for i in all_of_it)
-            for call in _calls(
-                self._scorer.table.of(task), [i for i in all_of_it if i in new], all_of_it if whole else ()
-            ):
-                batch = _batch(registry()[call.route.name], [self._known[i] for i in call.indices])
-                self._pending.append((call, self._scorer.submit(call.route, batch)))
+            all_of_it = [i for i, name in enumerate(self._tasks) if name == task]
+            some, whole = [i for i in all_of_it if i in new], all(i in self._known for i in all_of_it)
+            for route in (route for route in self._scorer.table.of(task) if which(registry()[route.name])):
+                for call in _calls(route, some, all_of_it if whole else []):
+                    batch = _batch(registry()[route.name], [self._known[i] for i in call.indices])
+                    self._pending.append((call, self._scorer.submit(route, batch)))
 
     def _collect(self) -> Scores:
-        if not self._pending:
-            self._submit(self._known)
         keys = self._scorer.table.keys
         values = np.full((len(self._tasks), len(keys)), np.nan)
         weights = np.full((len(self._tasks), len(keys)), np.nan)
@@ -229,14 +241,13 @@ class _Call:
     indices: tuple[int, ...]
 
 
-def _calls(routes: Sequence[Route], new: Sequence[int], batch: Sequence[int]) -> Iterator[_Call]:
-    """A task's routes: for rewards of single completions the new ones in chunks, for those of batches the batch."""
-    for route in routes:
-        single = registry()[route.name].per_completion
-        indices = new if single else batch
-        size = CHUNK if single else len(indices)
-        for start in range(0, len(indices), size or 1):
-            yield _Call(route, tuple(indices[start : start + size]))
+def _calls(route: Route, new: Sequence[int], batch: Sequence[int]) -> Iterator[_Call]:
+    """For a reward of single completions the new ones in chunks, for one of batches the batch, where it is whole."""
+    single = registry()[route.name].per_completion
+    indices = new if single else batch
+    size = CHUNK if single else max(1, len(indices))
+    for start in range(0, len(indices), size):
+        yield _Call(route, tuple(indices[start : start + size]))
 
 
 def _batch(reward: Reward, completions: Sequence[tuple[Row, str]]) -> Batch:

@@ -7,6 +7,7 @@ drawn. A resume puts another file in the place of metrics.jsonl; then everything
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
@@ -37,6 +38,10 @@ class Curve:
     smoothed: list[float] = field(default_factory=list)
     _mean: float = 0.0
     _weight: float = 0.0
+
+    def snapshot(self) -> Curve:
+        """The same points in lists of their own."""
+        return Curve(self.steps[:], self.rewards[:], self.scored[:], self.smoothed[:], self._mean, self._weight)
 
     def add(self, step: int, reward: float, scored: int) -> None:
         """One more point."""
@@ -75,6 +80,17 @@ class Series:
         for record in records:
             series.add(record)
         return series
+
+    def snapshot(self) -> Series:
+        """The same, of its own: it does not grow while somebody draws it."""
+        return Series(
+            {task: curve.snapshot() for task, curve in self.train.items()},
+            {task: curve.snapshot() for task, curve in self.held_out.items()},
+            list(self.evaluations),
+            deque(self.latest, maxlen=LATEST),
+            self.last,
+            self.sampled,
+        )
 
     @property
     def tasks(self) -> list[str]:
@@ -119,13 +135,13 @@ def follow(run: RunFolder) -> Series:
             _followed.popitem(last=False)
     with followed.lock:
         _read_on(run, followed)
-        return followed.series
+        return followed.series.snapshot()
 
 
 def _read_on(run: RunFolder, followed: _Followed) -> None:
     try:
         with run.metrics_path.open("rb") as file:
-            stat = run.metrics_path.stat()
+            stat = os.fstat(file.fileno())
             if stat.st_ino != followed.inode or stat.st_size < followed.offset:
                 followed.series, followed.inode, followed.offset = Series(), stat.st_ino, 0
             file.seek(followed.offset)

@@ -121,7 +121,7 @@ class Normalisation(Part):
 
 
 class Engine(Part):
-    """How the two costly parts of a step are done; the numbers that come out are the same."""
+    """How the two costly parts of a step are done; the loss is the same (docs/speed.md)."""
 
     sampling: Literal["auto", "trl"] = Field(
         "auto", description="auto: prompts shared where the model allows it; or trl"

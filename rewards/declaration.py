@@ -86,6 +86,7 @@ class Reward:
         source: paper, library or reference.
         timeout_s: wall time allowed for one completion (`@reward`) or one batch (`@trl_reward`), seconds.
         per_completion: whether completions are scored one by one, so that an error touches only its own.
+        timed: whether a program gets only so much time, so that a busy processor changes the score.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Reward:
     source: str
     timeout_s: float
     per_completion: bool
+    timed: bool
     function: Callable[..., Any] = field(repr=False)
 
     def score(self, batch: Batch, params: Mapping[str, Any]) -> list[Outcome]:
@@ -174,6 +176,7 @@ def reward(
     examples: Sequence[Example],
     source: str = "",
     timeout_s: float = 10.0,
+    timed: bool = False,
 ) -> Callable[[Callable[..., float | None]], Reward]:
     """Declare a reward of one completion; its columns and parameters are read off the signature."""
 
@@ -191,6 +194,7 @@ def reward(
             source=source,
             timeout_s=timeout_s,
             per_completion=True,
+            timed=timed,
             function=function,
         )
 
@@ -225,6 +229,7 @@ def trl_reward(
             source=source,
             timeout_s=timeout_s,
             per_completion=False,
+            timed=False,
             function=factory,
         )
 

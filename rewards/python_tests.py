@@ -84,6 +84,7 @@ DOUBLE = {"tests": [{"input": "21\n", "output": "42"}, {"input": "0\n", "output"
     ],
     source="Pass rate as in HumanEval (Chen et al. 2021) and MBPP (Austin et al. 2021)",
     timeout_s=TIMEOUT_S,
+    timed=True,
 )
 def python_tests(
     completion: str,

@@ -13,13 +13,14 @@ lie side by side in Q ("folded"), so nothing is repeated for them either.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-MOST_SCORES = 1 << 24  # products of queries and keys that exist at once in the backward pass: 64 MB in float32
+MOST_SCORES = 1 << 24  # products of queries and keys at once outside the kernel: 64 MB in float32
 
 
 @dataclass(frozen=True)
@@ -181,12 +182,13 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -
 
 
 def products(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
-    """`attend` where there is no kernel that also returns the normaliser."""
-    scores = torch.matmul(q, k.transpose(2, 3)).float().mul_(scale)
-    if mask is not None:
-        scores += mask
-    lse = torch.logsumexp(scores, dim=-1, keepdim=True)
-    return torch.matmul(scores.sub_(lse).exp_().to(v.dtype), v), lse
+    """`attend` where there is no kernel that also returns the normaliser, a part of the queries at a time."""
+    out, lse = torch.empty_like(q), torch.empty(*q.shape[:3], 1, device=q.device)
+    for rows, queries in _parts(q, k):
+        scores = _scores(q[rows, :, queries], k[rows], mask, rows, queries, scale)
+        lse[rows, :, queries] = part = torch.logsumexp(scores, dim=-1, keepdim=True)
+        out[rows, :, queries] = torch.matmul(scores.sub_(part).exp_().to(v.dtype), v[rows])
+    return out, lse
 
 
 def attend_backward(
@@ -206,21 +208,37 @@ def attend_backward(
         mask: as in `attend`.
         scale: as in `attend`.
     """
-    size = max(1, MOST_SCORES // (q.shape[1] * q.shape[2] * k.shape[2]))
-    parts = []
-    for start in range(0, len(q), size):
-        part = slice(start, start + size)
-        of_part = mask if mask is None or len(mask) == 1 else mask[part]
-        grad_, q_, k_, v_, delta_, lse_ = (x[part] for x in (grad, q, k, v, delta, lse))
-        scores = torch.matmul(q_, k_.transpose(2, 3)).float().mul_(scale).sub_(lse_)
-        if of_part is not None:
-            scores += of_part
-        shares = scores.exp_()
-        dv = torch.matmul(shares.to(v.dtype).transpose(2, 3), grad_)
-        of_scores = torch.matmul(grad_, v_.transpose(2, 3)).float().sub_(delta_).mul_(shares).mul_(scale).to(q.dtype)
-        parts.append((torch.matmul(of_scores, k_), torch.matmul(of_scores.transpose(2, 3), q_), dv))
-    dq, dk, dv = (torch.cat(found) if len(found) > 1 else found[0] for found in zip(*parts, strict=True))
+    dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
+    for rows, queries in _parts(q, k):
+        of_out, some = grad[rows, :, queries], q[rows, :, queries]
+        shares = _scores(some, k[rows], mask, rows, queries, scale).sub_(lse[rows, :, queries]).exp_()
+        dv[rows] += torch.matmul(shares.to(v.dtype).transpose(2, 3), of_out)
+        of_scores = torch.matmul(of_out, v[rows].transpose(2, 3)).float().sub_(delta[rows, :, queries])
+        of_scores = of_scores.mul_(shares).mul_(scale).to(q.dtype)
+        dq[rows, :, queries] = torch.matmul(of_scores, k[rows])
+        dk[rows] += torch.matmul(of_scores.transpose(2, 3), some)
     return dq, dk, dv
+
+
+def _parts(q: Tensor, k: Tensor) -> Iterator[tuple[slice, slice]]:
+    """Sequences, and of each its queries, so few at a time that their scores fit into memory."""
+    heads, queries, keys = q.shape[1], q.shape[2], k.shape[2]
+    rows = max(1, MOST_SCORES // (heads * queries * keys))
+    some = queries if rows > 1 else max(1, min(queries, MOST_SCORES // (heads * keys)))
+    for row in range(0, len(q), rows):
+        for query in range(0, queries, some):
+            yield slice(row, row + rows), slice(query, query + some)
+
+
+def _scores(q: Tensor, k: Tensor, mask: Tensor | None, rows: slice, queries: slice, scale: float) -> Tensor:
+    """Products of some queries and all keys, scaled and masked, in float32.
+
+    In half precision they would be rounded before their normaliser, which is not, is taken off, and could overflow.
+    """
+    scores = torch.matmul(q.float(), k.float().transpose(2, 3)).mul_(scale)
+    if mask is not None:
+        scores += (mask if len(mask) == 1 else mask[rows])[:, :, queries]
+    return scores
 
 
 def _joined(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

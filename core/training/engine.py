@@ -7,29 +7,40 @@ and the reason is printed and written into the run folder, from where the page s
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from trl import GRPOConfig
 
 from core.runs import RunFolder, write_atomically
 from core.spec import Engine as EngineSpec
-from core.training import lora, packing
+from core.training import lora, packing, trial
 from core.training.packed_pass import per_token_logprobs
 from core.training.rollout import Sampler, Sampling
 
-Prompts = Sequence[Sequence[int]]
 Logprobs = Callable[[Tensor, Tensor, int], Tensor]  # of token ids, their mask and the completion length: (B, C)
 Autocast = Callable[[], AbstractContextManager[Any]]
 
-# How far apart the trial's log-probabilities may lie on average, by the precision that they are computed in.
-TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.2, torch.float16: 0.05}
-TRIAL_PROMPT, TRIAL_TOKENS = 64, 4  # the last tokens of a prompt that a trial reads, and how many it adds
 SCALED_LOGITS = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
+# What a model's own generation settings may hold without changing how TRL samples: TRL's configuration overrides them.
+HARMLESS = {
+    *(
+        "bos_token_id",
+        "eos_token_id",
+        "pad_token_id",
+        "do_sample",
+        "temperature",
+        "top_k",
+        "top_p",
+        "repetition_penalty",
+    ),
+    *("max_length", "max_new_tokens", "transformers_version", "use_cache", "_from_model_config", "output_attentions"),
+    *("output_hidden_states", "output_scores", "output_logits", "return_dict_in_generate"),
+}
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,12 @@ class Engine:
     merged: lora.MergedCopy | None = None
     most_tokens: int = 0
 
+    def refresh(self) -> None:
+        """Sample from the adapter as it is now."""
+        if self.merged is not None and self.sampler is not None:
+            self.merged.refresh()
+            self.sampler.refresh()
+
     def report(self, run: RunFolder) -> None:
         """Say it in the log, and to whoever reads the run folder."""
         for part, way in (("sampling", self.sampling), ("training pass", self.training)):
@@ -76,7 +93,7 @@ def build_engine(
     arguments: GRPOConfig,
     spec: EngineSpec,
     eos: list[int],
-    prompts: Prompts,
+    prompts: trial.Prompts,
     trl: Logprobs,
     autocast: Autocast,
 ) -> Engine:
@@ -87,22 +104,21 @@ def build_engine(
         arguments: TRL's configuration.
         spec: what the run spec says about it.
         eos: token ids that end a completion.
-        prompts: token ids of two prompts to try it on.
-        trl: TRL's own pass, to compare with; to be called, like ours, under `autocast`.
-        autocast: accelerate's.
+        prompts: token ids of some prompts to try it on.
+        trl: TRL's own pass, to compare with.
+        autocast: accelerate's, for passes that train.
     """
     common = unsupported_model(model, arguments) or lora.unsupported(model)
-    training = Way(*_chosen(spec.training, "training", common))
-    sampling = Way(*_chosen(spec.sampling, "sampling", common or unsupported_sampling(arguments)))
-    if lora.unsupported(model) is None and spec.training == "auto":
-        lora.make_lean(model)
-    engine = Engine(sampling, training)
+    engine = Engine(
+        sampling=_way(spec.sampling, "sampling", common or unsupported_sampling(model, arguments)),
+        training=_way(spec.training, "training", common or unsupported_training(model, arguments)),
+    )
     budget = int(spec.memory_gb * 1e9)
-    with autocast():
-        if training.ours:
-            _try_training(engine, model, arguments, prompts, trl, budget)
-        if sampling.ours:
-            _try_sampling(engine, model, arguments, eos, prompts, trl, budget)
+    pair = trial.different(prompts)
+    if engine.sampling.ours:
+        _try_sampling(engine, model, arguments, Sampling.of(arguments, eos), budget, pair, trl, autocast)
+    if engine.training.ours:
+        _try_training(engine, model, arguments, budget, pair, trl, autocast)
     return engine
 
 
@@ -128,105 +144,106 @@ def unsupported_model(model: Any, arguments: GRPOConfig) -> str | None:
         "cast_lm_head_to_fp32 is on": arguments.cast_lm_head_to_fp32,
         "use_liger_kernel is on": arguments.use_liger_kernel,
         "torch_compile is on": arguments.torch_compile,
-        "it has a router whose loss counts": getattr(config, "output_router_logits", False),
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
 
 
-def unsupported_sampling(arguments: GRPOConfig) -> str | None:
-    """Which option of GRPOConfig asks for a way of sampling that is not ours."""
+def unsupported_sampling(model: Any, arguments: GRPOConfig) -> str | None:
+    """What asks for a way of sampling that is not ours; None where nothing does."""
     options = ("use_vllm", "use_transformers_continuous_batching", "cache_implementation", "generation_kwargs")
-    return next((f"{option} is set" for option in options if getattr(arguments, option)), None)
+    named = next((f"{option} is set" for option in options if getattr(arguments, option)), None)
+    own = set(model.get_base_model().generation_config.to_diff_dict()) - HARMLESS
+    return named or (f"the model's own generation settings hold {', '.join(sorted(own))}" if own else None)
 
 
-def _chosen(asked: str, part: str, reason: str | None) -> tuple[bool, str]:
+def unsupported_training(model: Any, arguments: GRPOConfig) -> str | None:
+    """What the training pass would have to compute beside log-probabilities; None where nothing."""
+    config = model.get_base_model().config
+    weight = arguments.router_aux_loss_coef
+    weight = getattr(config, "router_aux_loss_coef", 0.0) if weight is None else weight
+    routes = hasattr(config, "output_router_logits") and weight != 0.0
+    return "the loss of its router counts" if routes else None
+
+
+def _way(asked: str, part: str, reason: str | None) -> Way:
     if asked == "trl":
-        return False, f"engine.{part} is trl"
-    return reason is None, reason or ""
-
-
-def _try_training(
-    engine: Engine, model: Any, arguments: GRPOConfig, prompts: Prompts, trl: Logprobs, budget: int
-) -> None:
-    """Compare with TRL's pass on a few tokens, and measure what a token keeps in memory until the backward pass."""
-    base = model.get_base_model()
-    ids, mask = _trial(base, prompts)
-    before = base.config._attn_implementation
-    try:
-        with torch.no_grad():
-            theirs = trl(ids, mask, TRIAL_TOKENS)
-        packing.install(base.config)
-        found, kept = _measured(base, ids, mask, arguments.temperature)
-        _compare(theirs, found, mask[:, -TRIAL_TOKENS:], base.dtype)
-        _, kept_by_half = _measured(base, ids[:2], mask[:2], arguments.temperature)
-        a_token = (kept - kept_by_half) / (mask.sum() - mask[:2].sum()).item()
-        engine.most_tokens = max(1, int(budget / max(a_token, 1)))
-    except Exception as error:  # the boundary: whatever a model does not bear is a reason for TRL's own pass
-        base.config._attn_implementation = before
-        engine.training = Way(False, f"a trial failed: {_first_line(error)}")
+        return Way(False, f"engine.{part} is trl")
+    return Way(reason is None, reason or "")
 
 
 def _try_sampling(
-    engine: Engine, model: Any, arguments: GRPOConfig, eos: list[int], prompts: Prompts, trl: Logprobs, budget: int
+    engine: Engine,
+    model: Any,
+    arguments: GRPOConfig,
+    sampling: Sampling,
+    budget: int,
+    pair: trial.Prompts,
+    trl: Logprobs,
+    autocast: Autocast,
 ) -> None:
-    """Sample a few tokens; TRL's pass must find them as likely as the sampler did."""
-    base = model.get_base_model()
-    ids, mask = _trial(base, prompts)
-    state = torch.random.get_rng_state()
+    """Sample the likeliest tokens; TRL's pass must find them as likely as the sampler did."""
     try:
-        merged = lora.MergedCopy(model, _sampling_dtype(base, arguments))
+        merged = lora.MergedCopy(model, _sampling_dtype(model.get_base_model(), arguments))
         packing.install(merged.model.config)
-        merged.refresh()
-        pairs = zip(ids[:, :-TRIAL_TOKENS], mask[:, :-TRIAL_TOKENS], strict=True)
-        rows = [row[real.bool()].tolist() for row, real in pairs]
-        best = Sampling(TRIAL_TOKENS, (), arguments.temperature, top_k=1)
-        rollout = Sampler(merged.model, best, budget).sample(rows)
-        ids = torch.cat([ids[:, :-TRIAL_TOKENS], torch.tensor(rollout.ids, device=ids.device)], dim=1)
-        mask = torch.cat([mask[:, :-TRIAL_TOKENS], torch.ones_like(ids[:, -TRIAL_TOKENS:])], dim=1)
-        with torch.no_grad():
-            theirs = trl(ids, mask, TRIAL_TOKENS)
-        _compare(theirs, rollout.logprobs, mask[:, -TRIAL_TOKENS:], merged.model.dtype)
-        engine.merged, engine.sampler = merged, Sampler(merged.model, sampling_of(arguments, eos), budget)
-    except Exception as error:  # the boundary, as above
+        engine.merged, engine.sampler = merged, Sampler(merged.model, sampling, budget)
+        with trial.working_adapter(model):
+            engine.refresh()
+            best = Sampling(trial.TOKENS, (), arguments.temperature, top_k=1)
+            ids, mask = (x[:, : -trial.TOKENS] for x in trial.likely(model.get_base_model(), pair))
+            rows = [row[real.bool()].tolist() for row, real in zip(ids, mask, strict=True)]
+            found = engine.sampler.sample(rows, sampling=best)
+            own = torch.tensor(found.ids, device=ids.device)
+            ids, mask = torch.cat([ids, own], dim=1), torch.cat([mask, torch.ones_like(own)], dim=1)
+            with autocast():
+                theirs = trl(ids, mask, trial.TOKENS)
+        trial.compare(theirs, found.logprobs, mask[:, -trial.TOKENS :], merged.model.dtype)
+    except Exception as error:  # the boundary: whatever a model does not bear is a reason for TRL's own way
+        engine.sampler = engine.merged = None
         engine.sampling = Way(False, f"a trial failed: {_first_line(error)}")
-    finally:
-        torch.random.set_rng_state(state)
 
 
-def sampling_of(arguments: GRPOConfig, eos: list[int]) -> Sampling:
-    """GRPOConfig's sampling parameters."""
-    names = ("max_completion_length", "temperature", "top_p", "min_p", "repetition_penalty")
-    return Sampling(eos=tuple(eos), top_k=arguments.top_k or 0, **{name: getattr(arguments, name) for name in names})
-
-
-@torch.no_grad()
-def _trial(base: Any, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Two prompts, two completions each: ids and mask, (4, P + TRIAL_TOKENS).
-
-    Completions that the model itself finds likely: about unlikely ones its own passes disagree, by the rounding alone.
-    """
-    rows = [list(prompts[n][-TRIAL_PROMPT:]) for n in (0, 0, 1, 1)]
-    longest = max(map(len, rows))
-    ids = torch.tensor([[*row[:1] * (longest - len(row)), *row] for row in rows], device=base.device)
-    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=base.device)
-    for n in range(TRIAL_TOKENS):
-        position = (mask.cumsum(1) - 1).clamp(min=0)
-        logits = base(input_ids=ids, attention_mask=mask, position_ids=position, use_cache=False).logits[:, -1]
-        best = logits.topk(2).indices
-        token = best[torch.arange(4), torch.tensor([0, 1, 0, 1])] if n == 0 else best[:, 0]
-        ids, mask = torch.cat([ids, token[:, None]], dim=1), torch.cat([mask, torch.ones_like(token)[:, None]], dim=1)
-    mask[1, -1] = 0
-    return ids, mask
-
-
-def _compare(theirs: Tensor, ours: Tensor, mask: Tensor, dtype: torch.dtype) -> None:
-    apart = ((theirs.float() - ours.float()).abs() * mask).sum().item() / mask.sum().item()
-    if not apart <= TOLERANCE.get(dtype, 1e-3):
-        raise ArithmeticError(f"log-probabilities are {apart:.3g} apart from TRL's")
+def _try_training(
+    engine: Engine,
+    model: Any,
+    arguments: GRPOConfig,
+    budget: int,
+    pair: trial.Prompts,
+    trl: Logprobs,
+    autocast: Autocast,
+) -> None:
+    """Compare with TRL's pass over PEFT's own layers, and measure what a token keeps for the backward pass."""
+    base = model.get_base_model()
+    before = base.config._attn_implementation
+    try:
+        with trial.working_adapter(model), autocast():
+            ids, mask = trial.likely(base, pair)
+            theirs = trl(ids, mask, trial.TOKENS)
+            packing.install(base.config)
+            lora.make_lean(model)
+            found, _ = per_token_logprobs(
+                base, ids, mask, trial.TOKENS, temperature=arguments.temperature, most=ids.numel()
+            )
+            trial.compare(theirs, found, mask[:, -trial.TOKENS :], _precision(base))
+            if arguments.gradient_checkpointing:  # as transformers will do when training begins
+                model.gradient_checkpointing_enable(arguments.gradient_checkpointing_kwargs)
+                model.train()
+            a_token = trial.kept_by_a_token(base, ids, mask, trial.TOKENS)
+        engine.most_tokens = max(1, int(budget / a_token))
+    except Exception as error:  # the boundary, as above
+        base.config._attn_implementation = before
+        lora.undo_lean(model)
+        engine.training = Way(False, f"a trial failed: {_first_line(error)}")
 
 
 def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:200]
+
+
+def _precision(base: Any) -> torch.dtype:
+    """What products are computed in: the weights' precision, or that of the autocast in force."""
+    device = base.device.type
+    dtype: torch.dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else base.dtype
+    return dtype
 
 
 def _sampling_dtype(base: Any, arguments: GRPOConfig) -> torch.dtype:
@@ -235,18 +252,3 @@ def _sampling_dtype(base: Any, arguments: GRPOConfig) -> torch.dtype:
         dtype: torch.dtype = base.dtype
         return dtype
     return torch.bfloat16 if arguments.bf16 else torch.float16 if arguments.fp16 else torch.float32
-
-
-def _measured(base: nn.Module, ids: Tensor, mask: Tensor, temperature: float) -> tuple[Tensor, int]:
-    """Our pass over the trial, and the bytes that it keeps for the backward pass beside the model's parameters."""
-    seen = {p.untyped_storage().data_ptr(): 0 for p in base.parameters()}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        seen.setdefault(storage.data_ptr(), storage.nbytes())
-        return tensor
-
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda kept: kept):
-        found, entropies = per_token_logprobs(base, ids, mask, TRIAL_TOKENS, temperature=temperature, most=1 << 30)
-    del entropies
-    return found.detach(), sum(seen.values())

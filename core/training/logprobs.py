@@ -15,6 +15,8 @@ from torch import Tensor
 
 TILE = 256  # tokens a tile: two float32 buffers of (tile x vocabulary), 100 MB for a vocabulary of 49152
 
+LEAST = -1e4  # stands for the logit of an impossible word, less the greatest: exp of it is 0, and 0 times it is, too
+
 
 def token_logprobs(hidden: Tensor, head: Any, targets: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
     """Log-probability of each target and entropy of its distribution, both (M,) in float32.
@@ -29,6 +31,11 @@ def token_logprobs(hidden: Tensor, head: Any, targets: Tensor, temperature: floa
         with torch.autocast("cpu", enabled=False):
             found: tuple[Tensor, Tensor] = _TokenLogprobs.apply(hidden, head.weight, head.bias, targets, temperature)  # type: ignore[no-untyped-call]
         return found
+    return by_trl(hidden, head, targets, temperature)
+
+
+def by_trl(hidden: Tensor, head: Any, targets: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """`token_logprobs` by TRL's function, which has a kernel for GPUs."""
     from trl.kernels import ChunkedLogProbFunction
     from trl.trainer.utils import _CHUNKED_LOGPROB_CHUNK_SIZE
 
@@ -48,11 +55,12 @@ class _TokenLogprobs(torch.autograd.Function):
         log_z, logprobs, entropies = (torch.empty(len(hidden)) for _ in range(3))
         for part, z, p in tiles:
             top = z.amax(dim=1, keepdim=True)
-            torch.sub(z, top, out=p).exp_()
-            total = p.sum(dim=1)
-            log_z[part] = total.log() + top[:, 0]
-            logprobs[part] = z.gather(1, targets[part, None])[:, 0] - log_z[part]
-            entropies[part] = log_z[part] - p.mul_(z).sum(dim=1) / total
+            z.sub_(top).clamp_(min=LEAST)
+            total = torch.exp(z, out=p).sum(dim=1)
+            log_total = total.log()
+            log_z[part] = log_total + top[:, 0]
+            logprobs[part] = z.gather(1, targets[part, None])[:, 0] - log_total
+            entropies[part] = log_total - p.mul_(z).sum(dim=1) / total
         ctx.save_for_backward(hidden, weight, bias, targets, log_z, entropies)
         ctx.temperature = temperature
         return logprobs, entropies
@@ -67,14 +75,14 @@ class _TokenLogprobs(torch.autograd.Function):
             if of_entropies is None:
                 p *= -1.0 if of_logprobs is None else -of_logprobs[part, None]
             else:  # d entropy / d logit = -p (log p + entropy)
-                z += entropies[part, None]
+                z.clamp_(min=LEAST).add_(entropies[part, None])
                 z *= of_entropies[part, None]
                 if of_logprobs is not None:
                     z += of_logprobs[part, None]
                 p *= z.neg_()
             if of_logprobs is not None:
                 p.scatter_add_(1, targets[part, None], of_logprobs[part, None])
-            torch.mm(p.to(weight.dtype), weight, out=grad[part])
+            grad[part] = torch.mm(p.to(weight.dtype), weight)
         return grad.div_(ctx.temperature), None, None, None, None
 
 

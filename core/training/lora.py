@@ -1,9 +1,10 @@
 """LoRA layers without casts, and a copy of the model with the adapter merged in, for sampling.
 
 PEFT keeps adapters in float32 and casts a layer's input, and its output, back and forth around every one of them: in
-bfloat16 a quarter of the training pass. `lean_forward` computes the same numbers in the layer's own precision with one
-autograd node. `MergedCopy` holds W + scaling * B @ A for sampling, where unmerged adapters would triple the number of
-operations; it is written anew from the untouched base weights each time, so nothing drifts.
+bfloat16 a quarter of the training pass. `lean_forward` computes in the precision of the layer, or of the autocast in
+force, with one autograd node. `MergedCopy` holds W + scaling * B @ A for sampling, where unmerged adapters would triple
+the number of operations; it is written anew from the untouched base weights each time, so nothing drifts. In half
+precision the sum is rounded: while an adapter is young, much of it is smaller than that (docs/speed.md).
 
 Source of the layer: LoRA, arXiv 2106.09685.
 """
@@ -53,6 +54,12 @@ def make_lean(model: nn.Module) -> None:
     """Let every LoRA layer compute without casts. Parameters, names and checkpoints stay PEFT's."""
     for _, layer in adapted(model):
         layer.forward = types.MethodType(lean_forward, layer)
+
+
+def undo_lean(model: nn.Module) -> None:
+    """Give LoRA layers PEFT's own way of computing back."""
+    for _, layer in adapted(model):
+        vars(layer).pop("forward", None)
 
 
 def lean_forward(layer: Any, x: Tensor, *_: Any, **__: Any) -> Tensor:

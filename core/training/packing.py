@@ -8,7 +8,7 @@ every real token is there once. Linear layers see one long row; attention alone 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -20,6 +20,8 @@ from transformers.masking_utils import sdpa_mask
 from core.training.attention import Groups
 
 IMPLEMENTATION = "shared_prompt"  # its name in transformers' attention interface
+# What transformers may ask of an attention beside the products and the mask.
+NOT_COMPUTED = ("dropout", "sliding_window", "softcap", "s_aux", "position_bias")
 
 
 class Layout(Protocol):
@@ -57,6 +59,9 @@ def _attention(
     if layout is None:
         result: tuple[Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **keywords)
         return result
+    other = next((name for name in NOT_COMPUTED if keywords.get(name) not in (None, 0.0)), None)
+    if other is not None:
+        raise NotImplementedError(f"its attention is changed by {other}")
     scale = keywords.get("scaling")
     # Under mixed precision rotary embeddings leave queries and keys in float32.
     query, key = query.to(value.dtype), key.to(value.dtype)
@@ -127,36 +132,33 @@ def _chunks(
         yield part
 
 
-def _packed(prompts: tuple[Tensor, Tensor], completions: tuple[Tensor, Tensor], rows: Tensor, groups: Tensor) -> Packed:
+def _packed(prompts: tuple[Tensor, Tensor], completions: tuple[Tensor, Tensor], rows: Tensor, number: Tensor) -> Packed:
     device = rows.device
-    group, count = torch.unique_consecutive(groups[rows], return_inverse=True, return_counts=True)[1:]
+    group, count = torch.unique_consecutive(number[rows], return_inverse=True, return_counts=True)[1:]
     first = rows[count.cumsum(0) - count]
     ids, mask = prompts[0][first], prompts[1][first].bool()
     own_ids, own_mask = completions[0][rows], completions[1][rows].bool()
     prompt, own = mask.sum(1), own_mask.sum(1)
-    prompt_slots, prompt_start = _slots(prompt, 0)
     row_slots, own_start = _slots(own, int(prompt.sum()))
     n, w, t = len(count), int(count.max()), row_slots.shape[1]
     place = group * w + torch.arange(len(rows), device=device) - (count.cumsum(0) - count)[group]
     own_slots = torch.zeros(n * w, t, dtype=torch.long, device=device)
     own_slots[place] = row_slots
-    step, position = torch.arange(t, device=device), torch.arange(prompt_slots.shape[1], device=device)
-    real, real_prompt = step < own[:, None], position < prompt[:, None]
+    step = torch.arange(t, device=device)
+    real = step < own[:, None]
     own_padding = torch.ones(n * w, t, dtype=torch.bool, device=device)
     own_padding[place] = ~real
-    last = (prompt_start + prompt - 1)[group]
+    groups = replace(
+        _prompts(prompt),
+        own_slots=own_slots.view(n, w, t),
+        own_padding=own_padding.view(n, w, t),
+        own_places=(place[:, None] * t + step)[real],
+    )
+    last = (prompt.cumsum(0) - 1)[group]
     return Packed(
         input_ids=torch.cat([ids[mask], own_ids[own_mask]])[None],
-        position_ids=torch.cat([position.expand(n, -1)[real_prompt], (prompt[group][:, None] + step)[real]])[None],
-        groups=Groups(
-            prompt_slots=prompt_slots,
-            prompt_padding=~real_prompt,
-            prompt_places=torch.nonzero(real_prompt.flatten())[:, 0],
-            own_slots=own_slots.view(n, w, t),
-            own_padding=own_padding.view(n, w, t),
-            own_places=(place[:, None] * t + step)[real],
-            bias=None if bool(real_prompt.all()) else torch.where(real_prompt, 0.0, -torch.inf),
-        ),
+        position_ids=torch.cat([_positions(groups), (prompt[group][:, None] + step)[real]])[None],
+        groups=groups,
         before=torch.where(step == 0, last[:, None], own_start[:, None] + step - 1)[real],
         targets=own_ids[own_mask],
         cells=(rows[:, None] * completions[0].shape[1] + step)[real],
@@ -165,22 +167,34 @@ def _packed(prompts: tuple[Tensor, Tensor], completions: tuple[Tensor, Tensor], 
 
 def prompts_alone(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor, Groups]:
     """Prompts in one row: token ids (1, L), position ids (1, L), and groups that have no completions yet."""
-    lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
+    groups = _prompts(torch.tensor([len(prompt) for prompt in prompts], device=device))
     ids = torch.tensor([token for prompt in prompts for token in prompt], device=device)
+    return ids[None], _positions(groups)[None], groups
+
+
+def _prompts(lengths: Tensor) -> Groups:
+    """Prompts of these lengths (N,) laid end to end, without completions."""
     slots, _ = _slots(lengths, 0)
-    position = torch.arange(slots.shape[1], device=device)
-    real = position < lengths[:, None]
-    none = torch.zeros(len(prompts), 0, 0, dtype=torch.long, device=device)
-    groups = Groups(
+    padding = torch.arange(slots.shape[1], device=slots.device) >= lengths[:, None]
+    none = torch.zeros(len(slots), 0, 0, dtype=torch.long, device=slots.device)
+    return Groups(
         prompt_slots=slots,
-        prompt_padding=~real,
-        prompt_places=torch.nonzero(real.flatten())[:, 0],
+        prompt_padding=padding,
+        prompt_places=torch.nonzero(~padding.flatten())[:, 0],
         own_slots=none,
         own_padding=none.bool(),
         own_places=none.flatten(),
-        bias=None if bool(real.all()) else torch.where(real, 0.0, -torch.inf),
+        bias=torch.zeros(padding.shape, device=slots.device).masked_fill_(padding, -torch.inf)
+        if padding.any()
+        else None,
     )
-    return ids[None], position.expand_as(slots)[real][None], groups
+
+
+def _positions(groups: Groups) -> Tensor:
+    """The position of each prompt token of the row in its prompt."""
+    return torch.arange(groups.prompt_slots.shape[1], device=groups.prompt_slots.device).expand_as(groups.prompt_slots)[
+        ~groups.prompt_padding
+    ]
 
 
 def _slots(lengths: Tensor, offset: int) -> tuple[Tensor, Tensor]:

@@ -29,7 +29,9 @@ from core.training.decoder import KINDS, Decoder
 from core.training.packing import call, prompts_alone
 
 BLOCK = 256  # words of the vocabulary that are summed at once to find where a drawn number falls
+LEAST = -1e4  # stands for the logit of an impossible word, less the greatest: exp of it is 0, and 0 times it is, too
 ROOM = 64  # tokens by which the cache of completions grows
+PACKED_FROM = 32  # tokens of a completion from which packing the weights takes less time than it saves
 DROP = 16  # completions leave the batch when one in so many has ended
 
 Finished = Callable[[Mapping[int, list[int]]], None]
@@ -52,27 +54,31 @@ class Sampling:
     min_p: float | None = None
     repetition_penalty: float = 1.0
 
+    @classmethod
+    def of(cls, arguments: Any, eos: Sequence[int]) -> Sampling:
+        """The parameters of a GRPOConfig."""
+        names = ("max_completion_length", "temperature", "top_p", "min_p", "repetition_penalty")
+        return cls(eos=tuple(eos), top_k=arguments.top_k or 0, **{name: getattr(arguments, name) for name in names})
+
     @cached_property
-    def shaping(self) -> LogitsProcessorList:
-        """What changes logits before their entropy is measured, in the order in which `generate` applies it."""
+    def processors(self) -> LogitsProcessorList:
+        """What changes logits beside the temperature, and it, in the order in which `generate` applies them.
+
+        Empty where the temperature is all there is.
+        """
         found: list[Any] = []
         if self.repetition_penalty != 1.0:
             found.append(RepetitionPenaltyLogitsProcessor(self.repetition_penalty))
         if self.temperature != 1.0:
             found.append(TemperatureLogitsWarper(self.temperature))
-        return LogitsProcessorList(found)
-
-    @cached_property
-    def filtering(self) -> LogitsProcessorList:
-        """What then leaves words out, in the order in which `generate` applies it."""
-        found: list[Any] = []
+        alone = len(found) - (self.repetition_penalty != 1.0)
         if self.top_k:
             found.append(TopKLogitsWarper(self.top_k))
         if self.top_p < 1.0:
             found.append(TopPLogitsWarper(self.top_p))
         if self.min_p is not None:
             found.append(MinPLogitsWarper(self.min_p))
-        return LogitsProcessorList(found)
+        return LogitsProcessorList([] if len(found) == alone else found)
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ class Rollout:
 
     Attributes:
         ids: token ids of each completion, its end token among them.
-        logprobs: (B, longest), of each token before words were filtered out; 0 beyond a completion's end.
+        logprobs: (B, longest), of each token before any penalty and filter; 0 beyond a completion's end.
         entropies: (B, longest), of the same distributions, in nats.
     """
 
@@ -102,29 +108,40 @@ class Sampler:
     def __init__(self, model: Any, sampling: Sampling, cache_bytes: int) -> None:
         self._model = model
         self._sampling = sampling
-        self._decoder = Decoder(model) if model.config.model_type in KINDS else None
+        long = sampling.max_completion_length >= PACKED_FROM
+        self._decoder = Decoder(model, pack=long) if model.config.model_type in KINDS else None
         config = model.config.get_text_config()
         heads = config.num_key_value_heads or config.num_attention_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         a_row = 2 * config.num_hidden_layers * heads * size * model.dtype.itemsize * sampling.max_completion_length
         self._most_rows = max(1, cache_bytes // a_row)
 
+    def refresh(self) -> None:
+        """The model's weights have changed."""
+        if self._decoder is not None:
+            self._decoder.refresh()
+
     @torch.inference_mode()
-    def sample(self, prompts: Sequence[Sequence[int]], finished: Finished | None = None) -> Rollout:
+    def sample(
+        self, prompts: Sequence[Sequence[int]], finished: Finished | None = None, sampling: Sampling | None = None
+    ) -> Rollout:
         """One completion for each prompt; equal prompts that stand side by side are a group and are computed once.
 
         Args:
             prompts: token ids.
             finished: told completions, by index, as soon as they have ended.
+            sampling: how, where it is to be otherwise this once.
         """
-        batch = _Batch(len(prompts), self._sampling.max_completion_length, self._model.device, finished)
+        sampling = sampling or self._sampling
+        batch = _Batch(len(prompts), sampling.max_completion_length, self._model.device, finished)
         for start in range(0, len(prompts), self._most_rows):
-            self._turn(prompts, range(start, min(start + self._most_rows, len(prompts))), batch)
+            self._turn(prompts, range(start, min(start + self._most_rows, len(prompts))), batch, sampling)
         return batch.rollout()
 
-    def _turn(self, prompts: Sequence[Sequence[int]], turn: range, batch: _Batch) -> None:
+    def _turn(self, prompts: Sequence[Sequence[int]], turn: range, batch: _Batch, sampling: Sampling) -> None:
         """Sample the completions of some rows."""
         device = self._model.device
+        ends = torch.tensor(sampling.eos, device=device)
         group = torch.tensor(list(_groups([prompts[row] for row in turn])), device=device)
         first = [turn[row] for row in range(len(turn)) if row == 0 or group[row] != group[row - 1]]
         logits, cache = self._read([prompts[row] for row in first])
@@ -132,10 +149,10 @@ class Sampler:
         length = torch.tensor([len(prompts[row]) for row in turn], device=device)
         completions = _Completions(cache, group)
         logits = logits[group]
-        history = _History([prompts[row] for row in turn], device) if self._sampling.repetition_penalty != 1.0 else None
-        for step in range(self._sampling.max_completion_length):
-            tokens, *figures = draw(logits, self._sampling, history.ids if history else None)
-            ended = torch.isin(tokens, torch.tensor(self._sampling.eos, device=device))
+        history = _History([prompts[row] for row in turn], device) if sampling.repetition_penalty != 1.0 else None
+        for step in range(sampling.max_completion_length):
+            tokens, *figures = draw(logits, sampling, history.ids if history else None)
+            ended = torch.isin(tokens, ends)
             left = batch.put(rows, step, tokens, figures, ended)
             if not left:
                 return
@@ -166,7 +183,9 @@ class Sampler:
 
 
 def draw(logits: Tensor, sampling: Sampling, history: Any = None) -> tuple[Tensor, Tensor, Tensor]:
-    """A token for each row, its log-probability, and the entropy of its distribution, before words are filtered out.
+    """A token for each row, its log-probability, and the entropy of its distribution.
+
+    The figures are of the policy that is trained: with the temperature, before a repetition penalty and filters.
 
     Args:
         logits: (R, vocabulary).
@@ -176,13 +195,14 @@ def draw(logits: Tensor, sampling: Sampling, history: Any = None) -> tuple[Tenso
     Returns:
         (R,) token ids, (R,) log-probabilities, (R,) entropies in nats.
     """
-    z = sampling.shaping(history, logits.float())
-    z = z - z.amax(dim=1, keepdim=True)
+    raw = logits.float()
+    z = raw if sampling.temperature == 1.0 else raw / sampling.temperature
+    z = (z - z.amax(dim=1, keepdim=True)).clamp_(min=LEAST)
     weights = z.exp()
-    kept = sampling.filtering(history, z).exp() if sampling.filtering else weights
     log_total = weights.sum(dim=1).log()
     entropies = log_total - z.mul_(weights).sum(dim=1) / log_total.exp()
-    tokens = _fall(kept)
+    drawn_from = sampling.processors(history, raw).softmax(dim=1) if sampling.processors else weights
+    tokens = _fall(drawn_from)
     return tokens, weights.gather(1, tokens[:, None])[:, 0].log() - log_total, entropies
 
 

@@ -103,12 +103,16 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
             self.args,
             spec.engine,
             self.eos_token_ids,
-            self._tokenize_prompts([self.train_dataset[row]["prompt"] for row in (0, -1)])[0],
+            self._tokenize_prompts([self.train_dataset[row]["prompt"] for row in self._spread_rows()])[0],
             trl=lambda ids, mask, length: super(MultiTaskGRPOTrainer, self)._get_per_token_logps_and_entropies(
                 self.model, ids, mask, length
             )[0],
             autocast=self.accelerator.autocast,
         )
+
+    def _spread_rows(self) -> list[int]:
+        """Some rows from all over the dataset, to try the model on."""
+        return sorted({round(n * (len(self.train_dataset) - 1) / 7) for n in range(8)})
 
     @property
     def _split(self) -> Any:
@@ -146,12 +150,13 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
     ) -> Any:
         """Sample with shared prompts, and score completions while others are still sampled; else TRL's."""
         self._rollout = None
-        self._scoring = self._scorer.begin([str(row["task"]) for row in self._rows])
+        busy = self.accelerator.device.type == "cpu"
+        self._scoring = self._scorer.begin([str(row["task"]) for row in self._rows], busy)
         engine = self.engine
-        if engine.sampler is None or engine.merged is None or images is not None or multimodal_fields:
+        if engine.sampler is None or images is not None or multimodal_fields:
             return super()._generate_single_turn(prompt_ids, images, multimodal_fields, *rest, **options)
         if self._sampled_at != self.state.global_step:
-            engine.merged.refresh()
+            engine.refresh()
             self._sampled_at = self.state.global_step
         self._rollout = engine.sampler.sample(prompt_ids, None if self._parses else self._score_finished)
         return self._rollout.ids, None
@@ -175,7 +180,13 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
     def _get_per_token_logps_and_entropies(
         self, model: Any, input_ids: Any, attention_mask: Any, logits_to_keep: int, *rest: Any, **options: Any
     ) -> Any:
-        """Every group's prompt computed once, completions without an advantage left out; else TRL's."""
+        """Every group's prompt computed once, completions without an advantage left out; else TRL's.
+
+        Evaluation has no loss: nobody reads what TRL would compute for it.
+        """
+        if not self.model.training:
+            nothing = torch.zeros(len(input_ids), logits_to_keep, device=input_ids.device)
+            return nothing, nothing, None
         if not self.engine.training.ours:
             return super()._get_per_token_logps_and_entropies(
                 model, input_ids, attention_mask, logits_to_keep, *rest, **options

@@ -333,3 +333,69 @@ def test_a_trl_function_that_fails_costs_its_batch_an_error_and_no_more(hostile)
 
 def test_the_scorer_goes_on_after_all_of_that(hostile):
     assert hostile["last"] == [1.0] * 40
+
+
+class TestScoring:
+    """Completions that come one after another, in any order."""
+
+    ROWS = (
+        ("12", {"task": "math", "prompt": "?", "answer": "12"}),
+        ("Paris", {"task": "city", "prompt": "?", "answer": "Paris"}),
+        ("a a a", {"task": "tokens", "prompt": "?", "completion_ids": [1, 1, 1]}),
+        ("13", {"task": "math", "prompt": "?", "answer": "12"}),
+        ("b", {"task": "tokens", "prompt": "?", "completion_ids": [2]}),
+    )
+
+    def scored(self, scorer, order, busy=False):
+        scoring = scorer.begin([row["task"] for _, row in self.ROWS], busy)
+        for part in order:
+            scoring.add({i: (self.ROWS[i][1], self.ROWS[i][0]) for i in part})
+        return scoring.scores()
+
+    @pytest.mark.parametrize("order", [[[0, 1, 2, 3, 4]], [[4], [0], [2, 1], [3]], [[], [3, 2, 1, 0], [4], []]])
+    @pytest.mark.parametrize("busy", [False, True])
+    def test_the_order_in_which_they_come_changes_nothing(self, scorer, order, busy):
+        whole = scorer.score([row for _, row in self.ROWS], [text for text, _ in self.ROWS])
+        found = self.scored(scorer, order, busy)
+        np.testing.assert_array_equal(found.values, whole.values)
+        np.testing.assert_array_equal(found.weights, whole.weights)
+        assert found.errors == whole.errors
+
+    def test_what_has_not_come_yet_is_known(self, scorer):
+        scoring = scorer.begin(["math", "city"])
+        assert scoring.missing == [0, 1]
+        scoring.add({1: (self.ROWS[1][1], "Paris")})
+        assert scoring.missing == [0]
+
+    def test_programs_with_limited_time_wait_until_the_processor_is_free(self, monkeypatch):
+        routes = table(code=[{"name": "python_tests"}, SHORT])
+        row = {"task": "code", "prompt": "?", "tests": ["assert True"]}
+        for busy, at_once in ((True, ["length"]), (False, ["python_tests", "length"])):
+            with Scorer(routes) as scorer:
+                sent = []
+                submit = scorer.submit
+                monkeypatch.setattr(
+                    scorer,
+                    "submit",
+                    lambda route, batch, sent=sent, submit=submit: (sent.append(route.name), submit(route, batch))[1],
+                )
+                scoring = scorer.begin(["code"], busy)
+                scoring.add({0: (row, "x = 1")})
+                assert sent == at_once
+                assert cells(scoring.scores(), "python_tests") == [1.0]
+
+    def test_a_pool_that_breaks_on_the_way_loses_no_completion(self, monkeypatch):
+        with Scorer(TABLE) as scorer:
+            submit, calls = scorer.submit, []
+
+            def breaks_once(route, batch):
+                calls.append(route)
+                if len(calls) == 2:
+                    raise RuntimeError("the pool is broken")
+                return submit(route, batch)
+
+            monkeypatch.setattr(scorer, "submit", breaks_once)
+            found = self.scored(scorer, [[0], [1, 2], [3, 4]])
+            whole = scorer.score([row for _, row in self.ROWS], [text for text, _ in self.ROWS])
+        np.testing.assert_array_equal(found.values, whole.values)
+        assert not np.isnan(found.totals[:2]).any()

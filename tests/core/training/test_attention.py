@@ -59,10 +59,14 @@ def masked(q, k, v, mask, scale):
         pytest.param([2, 4, 7], [[5], [1, 2, 6], [3, 1]], id="prompts and groups of different sizes"),
     ],
 )
-@pytest.mark.parametrize("at_once", [1, 1 << 24], ids=["backward cut small", "backward whole"])
+@pytest.mark.parametrize("at_once", [1, 60, 1 << 24], ids=["query by query", "cut", "whole"])
+@pytest.mark.parametrize("forward", ["attend", "products"], ids=["kernel", "other devices"])
 class TestGroups:
-    def test_result_and_gradients_are_those_of_masked_attention(self, prompts, completions, at_once, monkeypatch):
+    def test_result_and_gradients_are_those_of_masked_attention(
+        self, prompts, completions, at_once, forward, monkeypatch
+    ):
         monkeypatch.setattr(attention, "MOST_SCORES", at_once)
+        monkeypatch.setattr(attention, "attend", getattr(attention, forward))
         torch.manual_seed(0)
         mask = sequences(prompts, completions)
         q, k, v = (torch.randn(len(mask), heads, SIZE, requires_grad=True) for heads in (HEADS, KV, KV))
@@ -103,6 +107,28 @@ def test_the_products_of_other_devices_are_those_of_the_kernel(monkeypatch):
     products = attention.products(q, k, v, mask, 0.3)
     for mine, other in zip(kernel, products, strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-5)
+
+
+def test_large_products_do_not_overflow_in_half_precision():
+    q = torch.full((1, 1, 1, 64), 60.0, dtype=torch.float16)
+    out, lse = attention.products(q, q.repeat(1, 1, 3, 1), q.repeat(1, 1, 3, 1), None, 64**-0.5)
+    assert torch.isfinite(out).all()
+    assert torch.isfinite(lse).all()
+
+
+def test_gradients_in_half_precision_stay_near_the_exact_ones_where_keys_have_a_large_common_part():
+    torch.manual_seed(0)
+    q, k, v, grad = (torch.randn(1, 1, 40, 64) for _ in range(4))
+    q, k = q + 3, k + 3
+    exact = [x.double() for x in (grad, q, k, v)]
+    rounded = [x.to(torch.bfloat16) for x in (grad, q, k, v)]
+    found = []
+    for of_out, queries, keys, values in (exact, rounded):
+        out, lse = attention.products(queries, keys, values, None, 0.125)
+        delta = (of_out.float() * out).sum(-1, keepdim=True)
+        found.append(attend_backward(of_out, queries, keys, values, delta, lse, None, 0.125))
+    for wanted, mine in zip(*found, strict=True):
+        assert (mine - wanted).norm() < 0.1 * wanted.norm()
 
 
 def test_a_query_left_out_gets_and_gives_no_gradient():

@@ -3,32 +3,32 @@
 import json
 
 import pytest
+import torch
 from conftest import trl_logprobs
 from trl import GRPOConfig
 
 from core.runs import RunFolder
 from core.spec import Engine as EngineSpec
 from core.training import engine as engines
-from core.training.engine import Engine, Way, build_engine, sampling_of
+from core.training import lora, trial
+from core.training.engine import Engine, Way, build_engine
+from core.training.rollout import Sampling
 
 PROMPTS = [[5, 6, 7, 8, 9], [40, 41]]
 
 
-def built(model, tmp_path, spec=None, **options):
-    arguments = GRPOConfig(output_dir=str(tmp_path), use_cpu=True, bf16=False, **options)
+def built(model, tmp_path, spec=None, mixed=False, **options):
+    arguments = GRPOConfig(
+        output_dir=str(tmp_path), use_cpu=True, bf16=mixed, **{"gradient_checkpointing": False, **options}
+    )
 
     def trl(ids, mask, length):
         return trl_logprobs(model, ids, mask, length)[0]
 
-    return build_engine(model, arguments, EngineSpec(**(spec or {})), [256], PROMPTS, trl, autocast=_Nothing)
+    def autocast():
+        return torch.autocast("cpu", torch.bfloat16, enabled=mixed)
 
-
-class _Nothing:
-    def __enter__(self):
-        return None
-
-    def __exit__(self, *_):
-        return None
+    return build_engine(model, arguments, EngineSpec(**(spec or {})), [256], PROMPTS, trl, autocast)
 
 
 class TestOurs:
@@ -43,14 +43,31 @@ class TestOurs:
         assert one > 10
         assert abs(four / one - 4) < 0.1
 
-    def test_the_trial_costs_no_random_numbers(self, adapted_model, tmp_path):
-        import torch
-
-        torch.manual_seed(0)
+    def test_a_budget_is_kept_to(self, adapted_model, tmp_path, padded_batch):
         model = adapted_model()
-        before = torch.random.get_rng_state()
+        engine = built(model, tmp_path, {"memory_gb": 0.001})
+        kept, tokens = trial._kept(model.get_base_model(), *padded_batch, 6)
+        assert 0.5 < (0.001e9 / engine.most_tokens) / (kept / tokens) < 1.5
+
+    def test_gradient_checkpointing_keeps_less_so_that_more_passes_at_once(self, adapted_model, tmp_path):
+        plain = built(adapted_model(), tmp_path)
+        model = adapted_model()
+        model.enable_input_require_grads()
+        assert built(model, tmp_path, gradient_checkpointing=True).most_tokens > 1.5 * plain.most_tokens
+
+    def test_the_trial_leaves_the_model_and_the_random_numbers_as_they_were(self, adapted_model, tmp_path):
+        model = adapted_model().train()
+        before = {name: p.detach().clone() for name, p in model.named_parameters()}
+        torch.manual_seed(0)
+        state = torch.random.get_rng_state()
         built(model, tmp_path)
-        assert torch.equal(torch.random.get_rng_state(), before)
+        assert torch.equal(torch.random.get_rng_state(), state)
+        assert model.training
+        assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+
+    def test_mixed_precision_is_judged_by_its_own_rounding(self, adapted_model, tmp_path):
+        engine = built(adapted_model(), tmp_path, mixed=True)
+        assert (engine.sampling, engine.training) == (Way(True), Way(True))
 
 
 class TestTRL:
@@ -118,17 +135,51 @@ class TestTRL:
         assert model.config._attn_implementation == "sdpa"
         assert engine.sampling.ours
 
+    def test_an_adapter_computed_wrongly_is_found_although_a_new_one_does_nothing(
+        self, adapted_model, tmp_path, monkeypatch
+    ):
+        model = adapted_model()
+        with torch.no_grad():
+            for name, p in model.named_parameters():
+                if "lora_B" in name:
+                    p.zero_()
+        monkeypatch.setattr(lora.MergedCopy, "refresh", _without_adapter)
+        monkeypatch.setattr(lora, "lean_forward", lambda layer, x: layer.get_base_layer()(x))
+        engine = built(model, tmp_path)
+        assert "apart from TRL's" in engine.sampling.reason
+        assert "apart from TRL's" in engine.training.reason
+        assert "forward" not in vars(model.get_base_model().model.layers[0].mlp.up_proj), "PEFT's layers are back"
+
+    @pytest.mark.parametrize("name", ["suppress_tokens", "no_repeat_ngram_size", "min_p"])
+    def test_a_model_whose_own_settings_change_sampling_is_sampled_by_trl(self, adapted_model, tmp_path, name):
+        model = adapted_model()
+        setattr(model.get_base_model().generation_config, name, [1] if name == "suppress_tokens" else 1)
+        engine = built(model, tmp_path)
+        assert engine.sampling.reason == f"the model's own generation settings hold {name}"
+        assert engine.training.ours
+
+    def test_a_router_whose_loss_counts_is_trained_by_trl(self, adapted_model, tmp_path):
+        experts = {"num_local_experts": 2, "num_experts_per_tok": 1, "sliding_window": None}
+        engine = built(adapted_model("mixtral", lora={"target_modules": ["q_proj", "v_proj"]}, **experts), tmp_path)
+        assert engine.training.reason == "the loss of its router counts"
+        assert engine.sampling.ours
+
     def test_a_trial_that_breaks_is_a_reason(self, adapted_model, tmp_path, monkeypatch):
-        monkeypatch.setattr(engines.Sampler, "sample", lambda *_: 1 / 0)
+        monkeypatch.setattr(engines.Sampler, "sample", lambda *_, **__: 1 / 0)
         engine = built(adapted_model(), tmp_path)
         assert engine.sampling == Way(False, "a trial failed: ZeroDivisionError: division by zero")
         assert engine.sampler is None
 
 
+def _without_adapter(copy):
+    for layer, merged in zip(copy._layers, copy._merged, strict=True):
+        merged.weight.data.copy_(layer.get_base_layer().weight)
+
+
 def test_sampling_parameters_are_grpo_config_own(tmp_path):
     options = {"temperature": 0.7, "top_p": 0.9, "top_k": 5, "min_p": 0.1, "repetition_penalty": 1.2}
     arguments = GRPOConfig(output_dir=str(tmp_path), use_cpu=True, bf16=False, max_completion_length=9, **options)
-    sampling = sampling_of(arguments, [1, 2])
+    sampling = Sampling.of(arguments, [1, 2])
     assert {name: getattr(sampling, name) for name in options} == options
     assert (sampling.max_completion_length, sampling.eos) == (9, (1, 2))
 

@@ -5,6 +5,7 @@ import torch
 from transformers import AutoModelForCausalLM, GenerationConfig
 
 from core.training import packing, rollout
+from core.training.lora import MergedCopy
 from core.training.rollout import Sampler, Sampling, draw
 
 PROMPTS = [[5, 6, 7, 8, 9], [5, 6, 7, 8, 9], [40, 41], [40, 41], [40, 41], [200, 3, 100]]
@@ -93,6 +94,38 @@ class TestSampler:
             torch.testing.assert_close(entropies[: len(ids)], spread, rtol=1e-3, atol=1e-4)
             assert (logprobs[len(ids) :] == 0).all()
 
+    def test_figures_are_of_the_policy_without_a_penalty(self, model):
+        found = sampled(model(), repetition_penalty=1.7)
+        for prompt, ids, logprobs in zip(PROMPTS, found.ids, found.logprobs, strict=True):
+            with torch.no_grad():
+                logits = model()(torch.tensor([prompt + ids])).logits[0, len(prompt) - 1 : -1]
+            own = torch.log_softmax(logits, dim=-1).gather(1, torch.tensor(ids)[:, None])[:, 0]
+            torch.testing.assert_close(logprobs[: len(ids)], own, rtol=1e-3, atol=1e-3)
+
+    def test_packed_weights_sample_as_plain_ones_and_follow_a_refresh(self, adapted_model, monkeypatch):
+        model = adapted_model()
+        samplers = {}
+        for start in (1, 1000):
+            monkeypatch.setattr(rollout, "PACKED_FROM", start)
+            merged = MergedCopy(model, torch.bfloat16)
+            packing.install(merged.model.config)
+            samplers[Sampler(merged.model, Sampling(LONGEST, (), top_k=1), 1 << 30)] = merged
+        assert [sampler._decoder._packs for sampler in samplers] == [True, False]
+        found = []
+        for _ in range(2):
+            with torch.no_grad():
+                for layer in merged._layers:
+                    layer.lora_B["default"].weight.add_(torch.randn_like(layer.lora_B["default"].weight))
+            found.append([])
+            for sampler, copy in samplers.items():
+                copy.refresh()
+                sampler.refresh()
+                found[-1].append(sampler.sample(PROMPTS))
+        for packed, plain in found:
+            same = [a == b for a, b in zip(packed.ids, plain.ids, strict=True)]
+            assert sum(same) >= len(same) - 1, "but for a tie that rounding decides"
+        assert found[0][0].ids != found[1][0].ids
+
     def test_whoever_waits_is_told_of_each_completion_once_when_it_has_ended(self, model):
         told = []
         found = sampled(model(), end=tuple(range(0, 260, 7)), finished=lambda ids: told.append(ids))
@@ -130,7 +163,9 @@ class TestDraw:
 
     def frequencies(self, sampling):
         torch.manual_seed(6)
-        tokens, _, _ = draw(self.LOGITS.expand(self.ROWS, -1), sampling)
+        tokens, logprobs, entropies = draw(self.LOGITS.expand(self.ROWS, -1), sampling)
+        assert torch.isfinite(logprobs).all()
+        assert torch.isfinite(entropies).all()
         return torch.bincount(tokens, minlength=len(self.LOGITS)) / self.ROWS
 
     @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """One micro-batch and whole runs, our way and TRL's: the same loss, the same gradients, the same weights."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from core.routing import RoutingTable
 from core.runs import create_run
 from core.scoring import Scorer
 from core.spec import parse_spec
+from core.training import rollout
 from core.training.trainer import MultiTaskGRPOTrainer
 from core.training.worker import Stop, build_trainer
 
@@ -24,12 +26,12 @@ def trainer(folders, tmp_path):
     """Trainers of toy runs in float32, in this process; their scoring processes end with the test."""
     scorers = []
 
-    def built(engine=None, **grpo):
+    def built(engine=None, held_out=0, **grpo):
         rows = write_rows(tmp_path / "rows.jsonl", tagged_rows(20))
         exact = {"bf16": False, "model_init_kwargs": {"dtype": "float32"}}
         document = spec_document(folders(), rows, **exact, **grpo)
         document["engine"] = engine or {}
-        document["data"]["held_out"] = {"rows_per_task": 0}
+        document["data"]["held_out"] = {"rows_per_task": held_out}
         spec = parse_spec(document, "toy")
         run = create_run(spec, tmp_path / f"run-{len(scorers)}")
         scorers.append(Scorer(RoutingTable(spec.rewards)))
@@ -188,20 +190,31 @@ class TestRun:
         assert len(apart) == 3
         assert max(apart) < 1e-3
 
-    def test_completions_are_scored_as_they_end(self, trainer, monkeypatch):
+    def test_completions_are_scored_while_others_are_sampled(self, trainer, monkeypatch):
         run = trainer(max_steps=1, save_steps=100)
-        added = []
-        begin = run._scorer.begin
+        sampler = run.engine.sampler
+        sampler._sampling = replace(sampler._sampling, eos=tuple(range(0, 260, 4)))
+        happened = []
+        draws, begin = rollout.draw, run._scorer.begin
+        monkeypatch.setattr(rollout, "draw", lambda *given: (happened.append("token"), draws(*given))[1])
 
-        def watched(tasks):
-            scoring = begin(tasks)
+        def watched(tasks, busy):
+            scoring = begin(tasks, busy)
             add = scoring.add
-            monkeypatch.setattr(
-                scoring, "add", lambda completions: (added.append(sorted(completions)), add(completions))
-            )
+            monkeypatch.setattr(scoring, "add", lambda found: (happened.append(sorted(found)), add(found)))
             return scoring
 
         monkeypatch.setattr(run._scorer, "begin", watched)
         run.train()
+        added = [what for what in happened if what != "token"]
         assert sorted(i for part in added for i in part) == list(range(8))
-        assert [] in added, "nothing was left to score after sampling"
+        first = next(n for n, what in enumerate(happened) if what not in ("token", []))
+        assert "token" in happened[first:], "sampling went on"
+
+    def test_evaluation_computes_no_log_probabilities(self, trainer, monkeypatch):
+        run = trainer(max_steps=1, beta=0.1, held_out=2)
+        monkeypatch.setattr("core.training.trainer.per_token_logprobs", lambda *_, **__: 1 / 0)
+        run.model.eval()
+        run.evaluate()
+        (record,) = [json.loads(line) for line in run._recorder.run.metrics_path.read_text().splitlines()]
+        assert (record["split"], len(record["tasks"])) == ("held_out", 2)

@@ -1,0 +1,109 @@
+"""A few tokens through the loaded model, TRL's way and ours, before a run goes our way.
+
+The adapter is made to do something meanwhile: at the start of a run it does nothing, and whatever computed it wrongly
+would not be noticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from core.training.packed_pass import per_token_logprobs
+
+PROMPT, TOKENS = 64, 4  # the last tokens of a prompt that a trial reads, and how many it adds
+ADAPTER = 0.02  # standard deviation of what stands in the adapter's B meanwhile
+
+# How far apart log-probabilities may lie on average, by the precision that they are computed in.
+TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.2, torch.float16: 0.05}
+
+Prompts = Sequence[Sequence[int]]
+
+
+@contextmanager
+def working_adapter(model: Any) -> Iterator[None]:
+    """The model in evaluation mode with an adapter that does something; afterwards all is as before."""
+    training = model.training
+    adapters = [p for name, p in model.named_parameters() if ".lora_B." in name]
+    before = [p.detach().clone() for p in adapters]
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        for p in adapters:
+            p.add_(torch.randn_like(p) * ADAPTER)
+        model.eval()
+        try:
+            yield
+        finally:
+            model.train(training)
+            for p, value in zip(adapters, before, strict=True):
+                p.copy_(value)
+
+
+def different(rows: Prompts) -> tuple[Sequence[int], Sequence[int]]:
+    """The ends of two prompts that differ, where any do."""
+    ends = [row[-PROMPT:] for row in rows]
+    return ends[0], next((end for end in ends if end != ends[0]), ends[0])
+
+
+def likely(base: Any, pair: Prompts) -> tuple[Tensor, Tensor]:
+    """Two prompts, two completions each: ids and mask, (4, P + TOKENS).
+
+    Completions that the model itself finds likely: about unlikely ones its own passes disagree, by rounding alone.
+    """
+    rows = [list(pair[n]) for n in (0, 0, 1, 1)]
+    longest = max(map(len, rows))
+    ids = torch.tensor([[*row[:1] * (longest - len(row)), *row] for row in rows], device=base.device)
+    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=base.device)
+    for n in range(TOKENS):
+        position = (mask.cumsum(1) - 1).clamp(min=0)
+        logits = base(input_ids=ids, attention_mask=mask, position_ids=position, use_cache=False).logits[:, -1]
+        best = logits.topk(2).indices
+        token = best[torch.arange(4), torch.tensor([0, 1, 0, 1])] if n == 0 else best[:, 0]
+        ids, mask = torch.cat([ids, token[:, None]], dim=1), torch.cat([mask, torch.ones_like(token)[:, None]], dim=1)
+    mask[1, -1] = 0
+    return ids, mask
+
+
+def compare(theirs: Tensor, ours: Tensor, mask: Tensor, precision: torch.dtype) -> None:
+    """Raise ArithmeticError where log-probabilities (4, TOKENS) lie further apart than rounding explains."""
+    apart = ((theirs.float() - ours.float()).abs() * mask).sum().item() / mask.sum().item()
+    if not apart <= TOLERANCE.get(precision, 1e-3):
+        raise ArithmeticError(f"log-probabilities are {apart:.3g} apart from TRL's")
+
+
+def kept_by_a_token(base: Any, ids: Tensor, mask: Tensor, completion_length: int) -> float:
+    """Bytes that our pass keeps for the backward pass for each token, beside what it keeps once.
+
+    Args:
+        base: the model, prepared by `packing.install`.
+        ids: (4, P + completion length), a batch to try it on.
+        mask: (4, P + completion length).
+        completion_length: of it.
+    """
+    whole, half = (_kept(base, ids[:rows], mask[:rows], completion_length) for rows in (4, 2))
+    return max(1.0, (whole[0] - half[0]) / (whole[1] - half[1]))
+
+
+def _kept(base: Any, ids: Tensor, mask: Tensor, completion_length: int) -> tuple[int, int]:
+    """Bytes that autograd keeps beside the parameters, and the tokens that were passed. Goes backward too."""
+    seen = {p.untyped_storage().data_ptr(): 0 for p in base.parameters()}
+    pairs = zip(ids[:, :-completion_length], mask[:, :-completion_length], strict=True)
+    prompts = [tuple(row[real.bool()].tolist()) for row, real in pairs]
+    tokens = sum(map(len, set(prompts))) + int(mask[:, -completion_length:].sum())
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        seen.setdefault(storage.data_ptr(), storage.nbytes())
+        return tensor
+
+    with torch.enable_grad():
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda kept: kept):
+            found = per_token_logprobs(base, ids, mask, completion_length, temperature=1.0, most=ids.numel())
+        kept = sum(seen.values())
+        trained = [p for p in base.parameters() if p.requires_grad]
+        torch.autograd.grad((found[0] + found[1]).sum(), trained)
+    return kept, tokens
