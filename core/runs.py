@@ -33,8 +33,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 START_TIME_TOLERANCE = 2.0  # seconds; a pid is reused by a process that started at another time
 START_POLL_S = 0.02
 # glibc gives every large block back to the kernel as soon as it is free, and the next step faults it in again, page by
-# page: a third of a step of plain TRL on a CPU (docs/log.md). Above these sizes, 4 GiB, it may.
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 32)}
+# page. In pages of 2 MB, where the kernel leaves that to the program, it costs little; see docs/log.md.
+ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,7 @@ def launch(run: RunFolder) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**KEEP_MEMORY, **os.environ, "PYTHONPATH": os.pathsep.join(_python_path()), "PYTHONUNBUFFERED": "1"},
+            env={**ALLOCATOR, **os.environ, "PYTHONPATH": os.pathsep.join(_python_path()), "PYTHONUNBUFFERED": "1"},
             start_new_session=True,
         )
     try:
