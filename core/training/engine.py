@@ -144,13 +144,14 @@ def unsupported_model(model: Any, arguments: GRPOConfig) -> str | None:
         "cast_lm_head_to_fp32 is on": arguments.cast_lm_head_to_fp32,
         "use_liger_kernel is on": arguments.use_liger_kernel,
         "torch_compile is on": arguments.torch_compile,
+        "use_transformers_continuous_batching is on": arguments.use_transformers_continuous_batching,
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
 
 
 def unsupported_sampling(model: Any, arguments: GRPOConfig) -> str | None:
     """What asks for a way of sampling that is not ours; None where nothing does."""
-    options = ("use_vllm", "use_transformers_continuous_batching", "cache_implementation", "generation_kwargs")
+    options = ("use_vllm", "cache_implementation", "generation_kwargs")
     named = next((f"{option} is set" for option in options if getattr(arguments, option)), None)
     own = set(model.get_base_model().generation_config.to_diff_dict()) - HARMLESS
     return named or (f"the model's own generation settings hold {', '.join(sorted(own))}" if own else None)

@@ -65,7 +65,9 @@ def undo_lean(model: nn.Module) -> None:
 def lean_forward(layer: Any, x: Tensor, *_: Any, **__: Any) -> Tensor:
     """x W^T + scaling * dropout(x) A^T B^T of a plain LoRA layer; x (..., in), result (..., out)."""
     base = layer.get_base_layer()
-    if layer.disable_adapters:
+    if layer.disable_adapters and layer.merged:
+        layer.unmerge()
+    if layer.disable_adapters or layer.merged:
         return F.linear(x, base.weight, base.bias)
     (adapter,) = layer.active_adapters
     a, b = layer.lora_A[adapter].weight, layer.lora_B[adapter].weight

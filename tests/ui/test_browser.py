@@ -191,6 +191,22 @@ def test_a_run_is_started_watched_stopped_found_again_and_resumed(page, home, do
     assert steps == list(range(1, len(steps) + 1))
 
 
+def test_a_run_that_goes_the_slower_way_says_so_and_why(page, document):
+    expect(page.locator("#start-run")).to_be_enabled()
+    document["name"] = "slower"
+    document["engine"] = {"sampling": "trl"}
+    document["lora"]["use_dora"] = True
+    document["grpo"] |= {"max_steps": 1}
+    write_spec(page, document)
+    expect(page.locator("#start-note")).to_contain_text("Tasks: 2.")
+    page.locator("#start-run").click()
+    status = page.locator("#status")
+    expect(status).to_contain_text("sampled by TRL's own, slower way: engine.sampling is trl.", timeout=PATIENCE_MS)
+    expect(status).to_contain_text("The training pass is TRL's own, slower one")
+    expect(status).to_contain_text("LoRA variant")
+    expect(status).to_contain_text("finished", timeout=PATIENCE_MS)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_narrow_window_in_light_and_dark(browser, address, scheme):
     page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)

@@ -50,6 +50,18 @@ class TestMakeLean:
         with torch.no_grad(), model.disable_adapter():
             torch.testing.assert_close(logits(model), theirs)
 
+    def test_an_adapter_merged_for_a_while_counts_once(self, adapted_model):
+        model = adapted_model()
+        make_lean(model)
+        with torch.no_grad():
+            apart = logits(model)
+            model.merge_adapter()
+            torch.testing.assert_close(logits(model), apart, rtol=1e-4, atol=1e-4)
+            with model.disable_adapter():
+                without = logits(model)
+            assert (without - apart).abs().max() > 0.1
+            torch.testing.assert_close(logits(model), apart, rtol=1e-4, atol=1e-4)
+
     def test_dropout_is_peft_own_in_training_and_none_else(self, adapted_model):
         model = adapted_model(lora={"lora_dropout": 0.5})
         found = []

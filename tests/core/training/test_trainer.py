@@ -174,6 +174,22 @@ class TestRun:
         logged = [[record["loss"] for record in run.state.log_history if "loss" in record] for run in runs]
         assert logged[0] == pytest.approx(logged[1], rel=1e-3, abs=1e-5)
 
+    @pytest.mark.filterwarnings("ignore")  # transformers recommends flash attention for continuous batching
+    @pytest.mark.parametrize(
+        ("options", "training"),
+        [
+            ({"cache_implementation": "static"}, True),
+            ({"generation_kwargs": {"no_repeat_ngram_size": 2}}, True),
+            ({"use_transformers_continuous_batching": True}, False),
+        ],
+        ids=str,
+    )
+    def test_another_way_of_sampling_is_trl_own_unchanged(self, trainer, options, training):
+        run = trainer(max_steps=2, save_steps=100, **options)
+        assert (run.engine.sampling.ours, run.engine.training.ours) == (False, training)
+        run.train()
+        assert [record["step"] for record in run.state.log_history if "loss" in record] == [1, 2]
+
     def test_a_micro_batch_holds_whole_groups_of_every_task(self, trainer):
         run = trainer(max_steps=1, per_device_train_batch_size=8, gradient_accumulation_steps=2)
         run.model.train()
