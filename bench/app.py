@@ -182,7 +182,7 @@ def plots(root: Path) -> None:
             file.write(json.dumps(record(step)) + "\n")
         shown: list[Any] = []
         refreshes.append(seconds(lambda shown=shown: shown.append(show_run("long", None))))
-        sent = len(shown[0][4].value.to_json()) // 1000
+        sent = len(json.dumps(shown[0][4].value)) // 1000
     whole = seconds(run.records)
     print(f"\n## Plots\n\nA run of {STEPS:,} steps, {TASKS} tasks, {REWARDS} rewards each: {size:.0f} MB of metrics\n")
     print("| what | ms |\n|---|---|")

@@ -44,7 +44,7 @@ def work(way: str, size: int) -> float:
 
     from core.models import model_source
     from core.training import lora, packing
-    from core.training.engine import kept_by_a_token
+    from core.training.trial import kept_by_a_token
     from core.training.packed_pass import per_token_logprobs
 
     base = AutoModelForCausalLM.from_pretrained(model_source("embedded"), dtype=torch.bfloat16)
