@@ -44,8 +44,8 @@ def work(way: str, size: int) -> float:
 
     from core.models import model_source
     from core.training import lora, packing
-    from core.training.trial import kept_by_a_token
     from core.training.packed_pass import per_token_logprobs
+    from core.training.trial import kept_by_a_token
 
     base = AutoModelForCausalLM.from_pretrained(model_source("embedded"), dtype=torch.bfloat16)
     add_fused_lm_head(base, outputs=("log_probs", "entropy"))

@@ -34,7 +34,7 @@ WARM_UP_S = 60.0  # a first step that takes longer is counted, and the only one
 CASE_S = 60.0  # a case goes on for further rounds until it has taken as long
 # Every completion gets a score of its own by its characters, so that none is left out of the training pass.
 BRIEF = {"unit": "characters", "minimum": 1, "maximum": 1, "margin": 10_000}
-TRL_TOKENS = 6144  # that TRL passes at once at most, so that its processes fit into 24 GB side by side
+TRL_TOKENS = 3072  # that TRL passes at once at most, so that its processes fit into 24 GB side by side
 
 
 @dataclass(frozen=True)
