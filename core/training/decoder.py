@@ -16,8 +16,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 KINDS = ("llama", "mistral", "qwen2", "qwen3")  # model types whose layers are what `step` computes
-
-
 PACKED_ROWS = 32  # completions that the packed weights are laid out for; others pass too
 
 

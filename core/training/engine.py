@@ -28,18 +28,24 @@ Autocast = Callable[[], AbstractContextManager[Any]]
 SCALED_LOGITS = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
 # What a model's own generation settings may hold without changing how TRL samples: TRL's configuration overrides them.
 HARMLESS = {
-    *(
-        "bos_token_id",
-        "eos_token_id",
-        "pad_token_id",
-        "do_sample",
-        "temperature",
-        "top_k",
-        "top_p",
-        "repetition_penalty",
-    ),
-    *("max_length", "max_new_tokens", "transformers_version", "use_cache", "_from_model_config", "output_attentions"),
-    *("output_hidden_states", "output_scores", "output_logits", "return_dict_in_generate"),
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+    "do_sample",
+    "temperature",
+    "top_k",
+    "top_p",
+    "repetition_penalty",
+    "max_length",
+    "max_new_tokens",
+    "transformers_version",
+    "use_cache",
+    "_from_model_config",
+    "output_attentions",
+    "output_hidden_states",
+    "output_scores",
+    "output_logits",
+    "return_dict_in_generate",
 }
 
 

@@ -45,10 +45,9 @@ def per_token_logprobs(
     parts = list(pack((ids[0], mask[0]), (ids[1], mask[1]), wanted, most))
     found = [_part(model, packed, temperature, keep=packed is parts[-1]) for packed in parts]
     zeros = torch.zeros(ids[1].numel(), dtype=torch.float32, device=input_ids.device)
-    if torch.is_grad_enabled():  # nothing to learn from is a gradient of zero, as in TRL, not of none
-        zeros = zeros + 0.0 * sum(p.sum() for p in model.parameters() if p.requires_grad) if not parts else zeros
-    if not parts:
-        return zeros.view_as(ids[1]), zeros.detach().view_as(ids[1])
+    if not parts:  # nothing to learn from is a gradient of zero, as in TRL, not of none
+        nothing = zeros + 0.0 * sum(p.sum() for p in model.parameters() if p.requires_grad)
+        return nothing.view_as(ids[1]), zeros.view_as(ids[1])
     cells = torch.cat([packed.cells for packed in parts])
     logprobs, entropies = (zeros.index_copy(0, cells, torch.cat(values)) for values in zip(*found, strict=True))
     return logprobs.view_as(ids[1]), entropies.view_as(ids[1])

@@ -26,10 +26,10 @@ from transformers import (
 
 from core.training.attention import Groups, decode
 from core.training.decoder import KINDS, Decoder
+from core.training.logprobs import LEAST
 from core.training.packing import call, prompts_alone
 
 BLOCK = 256  # words of the vocabulary that are summed at once to find where a drawn number falls
-LEAST = -1e4  # stands for the logit of an impossible word, less the greatest: exp of it is 0, and 0 times it is, too
 ROOM = 64  # tokens by which the cache of completions grows
 PACKED_FROM = 32  # tokens of a completion from which packing the weights takes less time than it saves
 DROP = 16  # completions leave the batch when one in so many has ended
