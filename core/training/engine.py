@@ -120,11 +120,12 @@ def build_engine(
         training=_way(spec.training, "training", common or unsupported_training(model, arguments)),
     )
     budget = int(spec.memory_gb * 1e9)
+    memory = trial.Memory(model, arguments)
     pair = trial.different(prompts)
     if engine.sampling.ours:
-        _try_sampling(engine, model, arguments, Sampling.of(arguments, eos), budget, pair, trl, autocast)
+        _try_sampling(engine, model, arguments, Sampling.of(arguments, eos), budget, memory, pair, trl, autocast)
     if engine.training.ours:
-        _try_training(engine, model, arguments, budget, pair, trl, autocast)
+        _try_training(engine, model, arguments, budget, memory, pair, trl, autocast)
     return engine
 
 
@@ -184,6 +185,7 @@ def _try_sampling(
     arguments: GRPOConfig,
     sampling: Sampling,
     budget: int,
+    memory: trial.Memory,
     pair: trial.Prompts,
     trl: Logprobs,
     autocast: Autocast,
@@ -193,6 +195,8 @@ def _try_sampling(
         merged = lora.MergedCopy(model, _sampling_dtype(model.get_base_model(), arguments))
         packing.install(merged.model.config)
         engine.merged, engine.sampler = merged, Sampler(merged.model, sampling, budget)
+        if "sampling" in memory.found:
+            return
         with trial.working_adapter(model):
             engine.refresh()
             best = Sampling(trial.TOKENS, (), arguments.temperature, top_k=1)
@@ -204,6 +208,7 @@ def _try_sampling(
             with autocast():
                 theirs = trl(ids, mask, trial.TOKENS)
         trial.compare(theirs, found.logprobs, mask[:, -trial.TOKENS :], merged.model.dtype)
+        memory.keep("sampling", 1)
     except Exception as error:  # the boundary: whatever a model does not bear is a reason for TRL's own way
         engine.sampler = engine.merged = None
         engine.sampling = Way(False, f"a trial failed: {_first_line(error)}")
@@ -214,6 +219,7 @@ def _try_training(
     model: Any,
     arguments: GRPOConfig,
     budget: int,
+    memory: trial.Memory,
     pair: trial.Prompts,
     trl: Logprobs,
     autocast: Autocast,
@@ -222,24 +228,40 @@ def _try_training(
     base = model.get_base_model()
     before = base.config._attn_implementation
     try:
-        with trial.working_adapter(model), autocast():
-            ids, mask = trial.likely(base, pair)
-            theirs = trl(ids, mask, trial.TOKENS)
-            packing.install(base.config)
-            lora.make_lean(model)
-            found, _ = per_token_logprobs(
-                base, ids, mask, trial.TOKENS, temperature=arguments.temperature, most=ids.numel()
-            )
-            trial.compare(theirs, found, mask[:, -trial.TOKENS :], _precision(base))
-            if arguments.gradient_checkpointing:  # as transformers will do when training begins
-                model.gradient_checkpointing_enable(arguments.gradient_checkpointing_kwargs)
-                model.train()
-            a_token = trial.kept_by_a_token(base, ids, mask, trial.TOKENS)
+        a_token = memory.found.get("bytes a token")
+        if a_token is None:
+            a_token = _training_trial(model, arguments, pair, trl, autocast)
+            memory.keep("bytes a token", a_token)
+        else:
+            _prepare(model)
         engine.most_tokens = max(1, int(budget / a_token))
     except Exception as error:  # the boundary, as above
         base.config._attn_implementation = before
         lora.undo_lean(model)
         engine.training = Way(False, f"a trial failed: {_first_line(error)}")
+
+
+def _training_trial(model: Any, arguments: GRPOConfig, pair: trial.Prompts, trl: Logprobs, autocast: Autocast) -> float:
+    """Prepare the model after TRL's pass and before ours; what a token keeps. ArithmeticError where they disagree."""
+    base = model.get_base_model()
+    with trial.working_adapter(model), autocast():
+        ids, mask = trial.likely(base, pair)
+        theirs = trl(ids, mask, trial.TOKENS)
+        _prepare(model)
+        found, _ = per_token_logprobs(
+            base, ids, mask, trial.TOKENS, temperature=arguments.temperature, most=ids.numel()
+        )
+        trial.compare(theirs, found, mask[:, -trial.TOKENS :], _precision(base))
+        if arguments.gradient_checkpointing:  # as transformers will do when training begins
+            model.gradient_checkpointing_enable(arguments.gradient_checkpointing_kwargs)
+            model.train()
+        return trial.kept_by_a_token(base, ids, mask, trial.TOKENS)
+
+
+def _prepare(model: Any) -> None:
+    """Make a model's passes ours."""
+    packing.install(model.get_base_model().config)
+    lora.make_lean(model)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,18 +1,26 @@
 """A few tokens through the loaded model, TRL's way and ours, before a run goes our way.
 
 The adapter is made to do something meanwhile: at the start of a run it does nothing, and whatever computed it wrongly
-would not be noticed.
+would not be noticed. A trial that was passed is remembered, for it takes as long as loading all libraries: it is
+repeated when the model's configuration, the settings, the device, a library or our own source is another.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from trl import GRPOConfig
 
+from core.cache import cache_dir
+from core.runs import write_atomically
 from core.training.packed_pass import per_token_logprobs
 
 PROMPT, TOKENS = 64, 4  # the last tokens of a prompt that a trial reads, and how many it adds
@@ -21,7 +29,58 @@ ADAPTER = 0.02  # standard deviation of what stands in the adapter's B meanwhile
 # How far apart log-probabilities may lie on average, by the precision that they are computed in.
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.2, torch.float16: 0.05}
 
+# Settings of TRL's that a trial depends on.
+SETTINGS = ("temperature", "bf16", "fp16", "gradient_checkpointing", "gradient_checkpointing_kwargs", "disable_dropout")
+
 Prompts = Sequence[Sequence[int]]
+
+
+class Memory:
+    """What was found when the same trial was passed before; empty where it has to be made.
+
+    Args:
+        model: the PEFT model on its device.
+        arguments: TRL's configuration.
+    """
+
+    def __init__(self, model: Any, arguments: GRPOConfig) -> None:
+        self._path = cache_dir() / "trials" / f"{fingerprint(model, arguments)}.json"
+        try:
+            self.found: dict[str, float] = json.loads(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # never made, or torn: made again
+            self.found = {}
+
+    def keep(self, part: str, value: float) -> None:
+        """Remember that a part was tried and held."""
+        self.found[part] = value
+        self._path.parent.mkdir(exist_ok=True)
+        write_atomically(self._path, json.dumps(self.found))
+
+
+def fingerprint(model: Any, arguments: GRPOConfig) -> str:
+    """A name for everything that the outcome of a trial depends on, but for the values of weights and the prompts."""
+    base = model.get_base_model()
+    device = base.device
+    return hashlib.sha256(
+        json.dumps(
+            {
+                "source": [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))],
+                "versions": [version(name) for name in ("torch", "transformers", "peft", "trl")],
+                "device": torch.cuda.get_device_name(device) if device.type == "cuda" else torch.cpu.get_capabilities(),
+                "model": [
+                    type(base).__name__,
+                    str(base.dtype),
+                    base.config.to_dict(),
+                    base.config._attn_implementation,
+                ],
+                "adapter": [config.to_dict() for config in model.peft_config.values()],
+                "trained": sorted((name, str(p.dtype)) for name, p in model.named_parameters() if p.requires_grad),
+                "settings": {name: getattr(arguments, name) for name in SETTINGS},
+            },
+            default=lambda value: sorted(value) if isinstance(value, set) else str(value),
+            sort_keys=True,
+        ).encode()
+    ).hexdigest()[:32]
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import torch
 from conftest import trl_logprobs
 from trl import GRPOConfig
 
+from core.cache import cache_dir
 from core.runs import RunFolder
 from core.spec import Engine as EngineSpec
 from core.training import engine as engines
@@ -169,6 +170,72 @@ class TestTRL:
         engine = built(adapted_model(), tmp_path)
         assert engine.sampling == Way(False, "a trial failed: ZeroDivisionError: division by zero")
         assert engine.sampler is None
+
+
+class TestMemory:
+    """A trial that was passed is not made again while everything that it depends on is the same."""
+
+    @pytest.fixture
+    def trials(self, monkeypatch):
+        made = []
+        likely = trial.likely
+        monkeypatch.setattr(trial, "likely", lambda *arguments: made.append(1) or likely(*arguments))
+        return made
+
+    def test_the_same_trial_is_made_once(self, adapted_model, tmp_path, trials):
+        first, again = built(adapted_model(), tmp_path), built(adapted_model(), tmp_path)
+        assert len(trials) == 2, "one for sampling and one for training"
+        assert (again.sampling, again.training) == (first.sampling, first.training) == (Way(True), Way(True))
+        assert again.most_tokens == first.most_tokens
+
+    def test_a_model_that_was_not_tried_again_computes_the_same(self, adapted_model, tmp_path, padded_batch):
+        first, again = adapted_model(), adapted_model()
+        for model in (first, again):
+            built(model, tmp_path)
+        assert torch.equal(*(trial_pass(model, padded_batch) for model in (first, again)))
+        assert all("forward" in vars(model.get_base_model().model.layers[0].mlp.up_proj) for model in (first, again))
+
+    @pytest.mark.parametrize(
+        ("model", "options"),
+        [
+            ({"lora": {"r": 8}}, {}),
+            ({"num_hidden_layers": 3}, {}),
+            ({"kind": "qwen2"}, {}),
+            ({}, {"temperature": 0.7}),
+            ({}, {"gradient_checkpointing": True}),
+        ],
+        ids=str,
+    )
+    def test_whatever_it_depends_on_makes_it_another(self, adapted_model, tmp_path, trials, model, options):
+        built(adapted_model(), tmp_path)
+        other = adapted_model(**model)
+        other.enable_input_require_grads()
+        built(other, tmp_path, **options)
+        assert len(trials) == 4
+
+    def test_another_version_of_a_library_makes_it_another(self, adapted_model, tmp_path, trials, monkeypatch):
+        built(adapted_model(), tmp_path)
+        monkeypatch.setattr(trial, "version", lambda name: "99")
+        built(adapted_model(), tmp_path)
+        assert len(trials) == 4
+
+    def test_a_failed_trial_is_not_remembered(self, adapted_model, tmp_path, monkeypatch):
+        with monkeypatch.context() as broken:
+            broken.setattr(trial, "likely", lambda *_: 1 / 0)
+            assert not built(adapted_model(), tmp_path).training.ours
+        assert built(adapted_model(), tmp_path).training.ours
+
+    def test_a_torn_record_is_made_again(self, adapted_model, tmp_path, trials):
+        built(adapted_model(), tmp_path)
+        (record,) = (cache_dir() / "trials").iterdir()
+        record.write_text('{"sampl')
+        assert built(adapted_model(), tmp_path).sampling.ours
+        assert len(trials) == 4
+
+
+def trial_pass(model, batch):
+    with torch.no_grad():
+        return engines.per_token_logprobs(model.get_base_model(), *batch, 6, temperature=1.0, most=1000)[0]
 
 
 def _without_adapter(copy):
