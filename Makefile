@@ -24,6 +24,7 @@ check:
 bench: .venv/app-installed
 	$(BIN)/python bench/reading.py | tee bench/reading.md
 	$(BIN)/python bench/scoring.py | tee bench/scoring.md
+	$(BIN)/python bench/sandbox.py | tee bench/sandbox.md
 	$(BIN)/python bench/app.py | tee bench/app.md
 	$(BIN)/python bench/memory.py | tee bench/memory.md
 	$(BIN)/python bench/step.py | tee bench/step.md

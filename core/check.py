@@ -17,7 +17,9 @@ from core.models import EMBEDDED, model_source
 from core.options import check_options, grpo_settings
 from core.prompts import PLACEHOLDER
 from core.routing import TaskColumns, check_coverage, check_routes
+from core.sandbox import Level, level
 from core.spec import RunSpec
+from rewards import registry
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -32,10 +34,12 @@ class Report:
     Attributes:
         problems: errors and warnings, in reading order of the spec.
         data: the rows, where they could be read.
+        sandbox: how well programs are kept in here, where a reward runs any.
     """
 
     problems: tuple[Problem, ...]
     data: Data | None
+    sandbox: Level | None = None
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -51,6 +55,8 @@ class Report:
 def check(spec: RunSpec) -> Report:
     """Validate a run spec against its rewards, its options and its data."""
     problems = check_routes(spec.rewards)
+    sandbox = level() if _runs_programs(spec) else None
+    problems += _check_sandbox(sandbox)
     for part, given in (("grpo", spec.grpo), ("lora", spec.lora)):
         problems += check_options(part, given)
     if not any(problem.where.startswith("grpo") for problem in problems):
@@ -59,12 +65,29 @@ def check(spec: RunSpec) -> Report:
     try:
         data = load_data(spec.data)
     except UserError as error:
-        return Report((*problems, *error.problems), None)
+        return Report((*problems, *error.problems), None, sandbox)
     problems += check_coverage(spec.rewards, task_columns(data.train), named=spec.tasks)
     problems += [*data.warnings, *_check_held_out(spec, data)]
     problems += _check_shares(spec, task_counts(data.train))
     problems += _check_templates(spec, data.train.column_names)
-    return Report(tuple(problems), data)
+    return Report(tuple(problems), data, sandbox)
+
+
+def _runs_programs(spec: RunSpec) -> bool:
+    rewards = registry()
+    names = {route.name for routes in spec.rewards.values() for route in routes}
+    return any(rewards[name].sandboxed for name in names if name in rewards)
+
+
+def _check_sandbox(found: Level | None) -> list[Problem]:
+    if found is None or found.name in ("strong", "good"):
+        return []
+    if found.name == "none":
+        return [Problem("sandbox", f"programs cannot be run here: {found.reason}.", "See docs/sandbox.md.")]
+    what = f"a program of the model can {', '.join(found.possible) or 'do more than it should'}."
+    return [
+        Problem("sandbox", what, "Run it on Linux with seccomp, or trust the model; see docs/sandbox.md.", "warning")
+    ]
 
 
 def task_columns(dataset: Dataset) -> dict[str, TaskColumns]:

@@ -69,6 +69,8 @@ def check(arguments: Namespace) -> int:
         for task, rows in task_counts(report.data.train).items():
             names = ", ".join(route.key for route in spec.rewards.get(task, spec.rewards.get("default", ())))
             print(f"{task}: {rows} rows, {held_out.get(task, 0)} held out, scored by {names or 'nothing'}")
+    if report.sandbox is not None:
+        print(report.sandbox)
     print(f"{len(report.errors)} errors, {len(report.warnings)} warnings")
     return 1 if report.errors else 0
 

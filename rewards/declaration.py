@@ -87,6 +87,7 @@ class Reward:
         timeout_s: wall time allowed for one completion (`@reward`) or one batch (`@trl_reward`), seconds.
         per_completion: whether completions are scored one by one, so that an error touches only its own.
         timed: whether a program gets only so much time, so that a busy processor changes the score.
+        sandboxed: whether it runs what a model wrote, in `core.sandbox`.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Reward:
     timeout_s: float
     per_completion: bool
     timed: bool
+    sandboxed: bool
     function: Callable[..., Any] = field(repr=False)
 
     def score(self, batch: Batch, params: Mapping[str, Any]) -> list[Outcome]:
@@ -177,6 +179,7 @@ def reward(
     source: str = "",
     timeout_s: float = 10.0,
     timed: bool = False,
+    sandboxed: bool = False,
 ) -> Callable[[Callable[..., float | None]], Reward]:
     """Declare a reward of one completion; its columns and parameters are read off the signature."""
 
@@ -195,6 +198,7 @@ def reward(
             timeout_s=timeout_s,
             per_completion=True,
             timed=timed,
+            sandboxed=sandboxed,
             function=function,
         )
 
@@ -230,6 +234,7 @@ def trl_reward(
             timeout_s=timeout_s,
             per_completion=False,
             timed=False,
+            sandboxed=False,
             function=factory,
         )
 

@@ -11,18 +11,15 @@ last fenced block of all; else the whole completion. Tests come in three shapes:
 A program that crashes, never ends, exits early, floods its output or eats memory has failed the tests that it thereby
 misses: a verdict, not an error. Malformed tests are an error, since they say nothing about the program.
 
-Programs run in `core.sandbox`; its docstring says what it does not keep them from. Verdicts on assert tests come as
-one random token per passed test, so printing "passed", exiting with 0 or skipping the tests earns nothing. But tests
-and program share one interpreter: a program that looks for the tokens in the interpreter's frames, redefines
-built-ins that a test uses, or returns an object whose `__eq__` says yes to everything passes tests that it should
-not. Tests by
-input and output have no such hole: the program never sees what is expected of it.
+Programs run in `core.sandbox`, the tests in a process of their own: the program never sees them, nor what is expected
+of it. What a test gets from the program is a plain value, or a handle on an object that stays in the program's
+process. So a test that puts an operator between an object of the program's own class and a plain value (`Vector(1, 2)
+* 2`, `Money(3) == 3`) is not passed; a method called by its name is (docs/sandbox.md).
 """
 
 from __future__ import annotations
 
 import ast
-import secrets
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -31,32 +28,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from core.sandbox import Limits, SandboxError, run_python
+from core.sandbox import Limits, SandboxError, run_python, run_tests
 from rewards.declaration import Example, RewardError, reward
 from rewards.text import as_text, parse_json, shown, tagged_blocks
-
-# Runs in the child, before and around the program. Names are bound before the program can replace what they stand for;
-# what the program prints goes to standard error, so that standard output holds nothing but tokens.
-HARNESS = """
-def judge(program, tests, tokens):
-    import os, sys, traceback, types
-    run, compiled, write, leave = exec, [compile(test, "test.py", "exec") for test in tests], os.write, os._exit
-    verdicts = os.dup(1)
-    os.dup2(2, 1)
-    solution = sys.modules["solution"] = types.ModuleType("solution")
-    try:
-        run(compile(program, "solution.py", "exec"), solution.__dict__)
-    except BaseException:
-        traceback.print_exc()
-        leave(1)
-    for test, token in zip(compiled, tokens):
-        try:
-            run(test, solution.__dict__)
-        except BaseException:
-            continue
-        write(verdicts, token)
-    leave(0)
-"""
 
 PYTHON_TAGS = {"python", "python3", "py"}
 TIMEOUT_S = 60.0
@@ -85,6 +59,7 @@ DOUBLE = {"tests": [{"input": "21\n", "output": "42"}, {"input": "0\n", "output"
     source="Pass rate as in HumanEval (Chen et al. 2021) and MBPP (Austin et al. 2021)",
     timeout_s=TIMEOUT_S,
     timed=True,
+    sandboxed=True,
 )
 def python_tests(
     completion: str,
@@ -98,8 +73,7 @@ def python_tests(
     """The share of tests that the program passes, 0 to 1.
 
     `python_tests("def f(): return 1", tests=["assert f() == 1", "assert f() == 2"])` is 0.5. The program is the last
-    block tagged python or py, else the last block, else the whole completion. Assert tests can still be forged, such as
-    by objects whose `__eq__` always says yes; tests by input and output cannot. Tests may come as JSON text.
+    block tagged python or py, else the last block, else the whole completion. Tests may come as JSON text.
     Where a HumanEval test program only defines `check`, the column `entry_point` names the function to check. Only the
     standard library can be imported. After a run that takes too long, or 25 s of input/output cases in all, the tests
     that are left count as failed.
@@ -108,7 +82,7 @@ def python_tests(
     program = _program(completion)
     limits = Limits(wall_s=timeout_s, memory_mb=memory_mb)
     try:
-        passed = _passed_cases(program, suite.cases, limits) + _passed_asserts(program, suite.asserts, limits)
+        passed = _passed_cases(program, suite.cases, limits) + _passed_asserts(program, suite, limits)
     except SandboxError as error:
         raise RewardError(str(error)) from error
     total = len(suite.cases) + len(suite.asserts)
@@ -131,9 +105,10 @@ class _Case:
 
 @dataclass(frozen=True)
 class _Suite:
-    """Tests of one shape or the other."""
+    """Tests of one shape or the other, and the program's name for what they call `candidate`."""
 
     asserts: tuple[str, ...] = ()
+    candidate: str = ""
     cases: tuple[_Case, ...] = ()
 
 
@@ -150,13 +125,8 @@ def _passed_cases(program: str, cases: tuple[_Case, ...], limits: Limits) -> int
     return passed
 
 
-def _passed_asserts(program: str, asserts: tuple[str, ...], limits: Limits) -> int:
-    if not asserts:
-        return 0
-    tokens = [secrets.token_bytes(16).hex().encode() + b"\n" for _ in asserts]
-    outcome = run_python(f"{HARNESS}\njudge{(program, asserts, tokens)!r}", limits=limits)
-    written = set(outcome.stdout.splitlines())
-    return sum(token.decode().strip() in written for token in tokens)
+def _passed_asserts(program: str, suite: _Suite, limits: Limits) -> int:
+    return sum(run_tests(program, suite.asserts, suite.candidate, limits)) if suite.asserts else 0
 
 
 def _lines(text: str) -> list[str]:
@@ -167,7 +137,7 @@ def _suite(tests: Any, entry_point: str) -> _Suite:
     """The tests of a row, or the reason why they are none."""
     listed = _listed(tests)
     if isinstance(listed, str):
-        return _Suite(asserts=(_test_program(listed, entry_point),))
+        return _test_program(listed, entry_point)
     if not isinstance(listed, Sequence) or not listed:
         raise RewardError(f"column 'tests' holds {shown(tests)}; give a list of tests, or a test program as text")
     if all(isinstance(test, Mapping) for test in listed):
@@ -199,17 +169,17 @@ def _assert(i: int, test: Any) -> str:
     return test
 
 
-def _test_program(source: str, entry_point: str) -> str:
+def _test_program(source: str, entry_point: str) -> _Suite:
     """A test program that tests something: one that only defines functions would pass every program."""
     passive = ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom | ast.Assign | ast.AnnAssign
     statements = _parsed(source, "tests").body
     if any(not isinstance(s, passive) and not _is_docstring(s) for s in statements):
-        return source
+        return _Suite(asserts=(source,), candidate=entry_point if entry_point.isidentifier() else "")
     if not any(isinstance(s, ast.FunctionDef) and s.name == "check" for s in statements):
         raise RewardError(f"the test program tests nothing: {shown(source)}; give it assert statements")
     if not entry_point.isidentifier():
         raise RewardError("the test program never calls check(...); add the call, or the column 'entry_point'")
-    return f"{source}\n\ncheck({entry_point})\n"
+    return _Suite(asserts=(f"{source}\n\ncheck(candidate)\n",), candidate=entry_point)
 
 
 def _is_docstring(statement: ast.stmt) -> bool:

@@ -13,6 +13,7 @@ FILES = [Path("app.py"), *(path.relative_to(PROJECT) for path in SOURCES)]
 OURS = ("app", "ui", "core", "rewards", "tests", "examples", "bench")
 HEAVY = ("torch", "transformers", "trl", "peft", "accelerate")
 WORKER = ("core", "training")
+SANDBOX = ("core", "sandbox")
 
 ALLOWED = {
     "app": ("ui", "core"),
@@ -66,9 +67,17 @@ def parsed(file):
 
 @pytest.mark.parametrize("file", FILES, ids=str)
 def test_imports_point_one_way(file):
-    allowed = () if file == Path("core/sandbox.py") else ALLOWED[module_name(file).split(".")[0]]
+    sandbox = ("core.sandbox",) if file.parts[:2] == SANDBOX else None
+    allowed = sandbox or ALLOWED[module_name(file).split(".")[0]]
     wrong = [name for name in all_imports(parsed(file)) if within(name, OURS) and not within(name, allowed)]
     assert wrong == []
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if "jail" in file.parts], ids=str)
+def test_what_runs_beside_untrusted_code_needs_the_standard_library_alone(file):
+    own = {other.stem for other in FILES if "jail" in other.parts}
+    roots = {name.split(".")[0] for name in all_imports(parsed(file))}
+    assert roots <= own | set(sys.stdlib_module_names)
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.parts[0] not in ("ui", "app.py")], ids=str)

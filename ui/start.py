@@ -127,6 +127,8 @@ def shown(spec: RunSpec | None, report: Report) -> tuple[object, ...]:
     note = t("start.blocked", errors=count)
     if ready and report.data:
         note = t("start.ready", tasks=len(rows), rows=len(report.data.train), held_out=len(report.data.held_out))
+        if report.sandbox is not None:
+            note += f"\n\n{report.sandbox}"
     return (
         gr.Dataframe(value=rows, visible=bool(rows)),
         gr.Dataframe(value=[problem_row(problem) for problem in report.problems], visible=bool(report.problems)),

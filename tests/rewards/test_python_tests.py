@@ -111,5 +111,5 @@ def test_a_process_that_cannot_be_started_is_an_error_and_not_0(monkeypatch, sco
     def refuse(*args, **kwargs):
         raise SandboxError("no more processes")
 
-    monkeypatch.setattr("rewards.python_tests.run_python", refuse)
+    monkeypatch.setattr("rewards.python_tests.run_tests", refuse)
     assert str(score_one(python_tests, INC, tests=ASSERTS)) == "no more processes"
