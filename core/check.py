@@ -16,10 +16,9 @@ from core.errors import Problem, UserError, did_you_mean
 from core.models import EMBEDDED, model_source
 from core.options import check_options, grpo_settings
 from core.prompts import PLACEHOLDER
-from core.routing import TaskColumns, check_coverage, check_routes
+from core.routing import TaskColumns, check_coverage, check_routes, runs_programs
 from core.sandbox import Level, level
 from core.spec import RunSpec
-from rewards import registry
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -74,9 +73,7 @@ def check(spec: RunSpec) -> Report:
 
 
 def _runs_programs(spec: RunSpec) -> bool:
-    rewards = registry()
-    names = {route.name for routes in spec.rewards.values() for route in routes}
-    return any(rewards[name].sandboxed for name in names if name in rewards)
+    return any(runs_programs(route) for routes in spec.rewards.values() for route in routes)
 
 
 def _check_sandbox(found: Level | None) -> list[Problem]:

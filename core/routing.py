@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from core.errors import Problem, did_you_mean
 from core.spec import COMPLETION_IDS, DEFAULT_ROUTE, Route, Routes, field_path
-from rewards import broken, registry
-from rewards.declaration import Reward
+from rewards import broken, declared, registry
+from rewards.declaration import Reward, RewardError
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,10 @@ def _check_route(place: str, route: Route) -> list[Problem]:
         return [_parameter_problem(place, reward, detail) for detail in error.errors()]
     except TypeError as error:
         return [Problem(f"{place}.params", f"{error}.", "Parameter names are text.")]
+    try:
+        declared(route.name, route.params)
+    except RewardError as error:
+        return [Problem(f"{place}.params", f"{error}.")]
     return []
 
 
@@ -127,10 +131,25 @@ def _parameter_problem(place: str, reward: Reward, detail: object) -> Problem:
     return Problem(where, f"{detail['msg'].removeprefix('Value error, ')} (found {detail['input']!r:.80}).")
 
 
+def runs_programs(route: Route) -> bool:
+    """Whether a route's reward runs what a model or a user wrote."""
+    try:
+        return declared(route.name, route.params).sandboxed
+    except (KeyError, RewardError, ValidationError, TypeError):
+        return False
+
+
+def _needed(route: Route) -> tuple[str, ...]:
+    """The columns that a route's reward must have; none where the route is wrong in itself, which is said elsewhere."""
+    try:
+        return declared(route.name, route.params).columns
+    except (KeyError, RewardError, ValidationError, TypeError):
+        return ()
+
+
 def _check_columns(place: str, route: Route, task: str, columns: TaskColumns) -> list[Problem]:
-    reward = registry().get(route.name)
     problems: list[Problem] = []
-    for name in reward.columns if reward else ():
+    for name in _needed(route):
         if name == COMPLETION_IDS:  # token ids come with the completion, not with the row
             continue
         if name not in columns.empty:

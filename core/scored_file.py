@@ -18,7 +18,7 @@ from core.metrics import reward_records
 from core.routing import RoutingTable, check_routes
 from core.scoring import Scorer, Scores, join
 from core.spec import COMPLETION_IDS, DEFAULT_ROUTE, Normalisation, Plan, Route
-from rewards import registry
+from rewards import declared
 
 BATCH_ROWS = 256
 Tokenize = Callable[[str], Sequence[int]]
@@ -92,10 +92,10 @@ def needs_tokens(plan: Plan) -> bool:
 
 
 def _counts_tokens(route: Route) -> bool:
-    reward = registry().get(route.name)
-    if reward is None or COMPLETION_IDS in reward.columns:
-        return reward is not None
-    return COMPLETION_IDS in reward.optional_columns and "tokens" in route.params.values()
+    reward = declared(route.name, route.params)
+    return COMPLETION_IDS in reward.columns or (
+        COMPLETION_IDS in reward.optional_columns and "tokens" in route.params.values()
+    )
 
 
 def _lines(source: Path) -> Iterator[bytes]:

@@ -25,7 +25,7 @@ from pebble import ProcessExpired, ProcessPool
 from core.prompts import as_messages
 from core.routing import RoutingTable
 from core.spec import Route
-from rewards import registry
+from rewards import declared, registry
 from rewards.declaration import Batch, Outcome, Reward, RewardError
 
 Row = Mapping[str, Any]
@@ -145,7 +145,7 @@ class Scorer:
 
     def submit(self, route: Route, batch: Batch) -> _Pending:
         """Send completions to a scoring process."""
-        return _Pending(route, registry()[route.name], batch, self._pool)
+        return _Pending(route, _reward(route), batch, self._pool)
 
     def restart(self) -> None:
         """Put fresh processes in the place of a pool that broke."""
@@ -206,9 +206,9 @@ class Scoring:
         for task in dict.fromkeys(self._tasks[i] for i in new):
             all_of_it = [i for i, name in enumerate(self._tasks) if name == task]
             some, whole = [i for i in all_of_it if i in new], all(i in self._known for i in all_of_it)
-            for route in (route for route in self._scorer.table.of(task) if which(registry()[route.name])):
+            for route in (route for route in self._scorer.table.of(task) if which(_reward(route))):
                 for call in _calls(route, some, all_of_it if whole else []):
-                    batch = _batch(registry()[route.name], [self._known[i] for i in call.indices])
+                    batch = _batch(_reward(route), [self._known[i] for i in call.indices])
                     self._pending.append((call, self._scorer.submit(route, batch)))
 
     def _collect(self) -> Scores:
@@ -233,6 +233,10 @@ def score(rows: Sequence[Row], completions: Sequence[str], table: RoutingTable) 
         return scorer.score(rows, completions)
 
 
+def _reward(route: Route) -> Reward:
+    return declared(route.name, route.params)
+
+
 @dataclass(frozen=True)
 class _Call:
     """Completions (by index) that one route scores in one go."""
@@ -243,7 +247,7 @@ class _Call:
 
 def _calls(route: Route, new: Sequence[int], batch: Sequence[int]) -> Iterator[_Call]:
     """For a reward of single completions the new ones in chunks, for one of batches the batch, where it is whole."""
-    single = registry()[route.name].per_completion
+    single = _reward(route).per_completion
     indices = new if single else batch
     size = CHUNK if single else max(1, len(indices))
     for start in range(0, len(indices), size):
@@ -336,7 +340,7 @@ def _score_in_child(name: str, params: dict[str, Any], payload: bytes) -> list[O
     """Sends nothing back that a reward made, its exceptions included: what cannot be unpickled breaks the pool."""
     batch = pickle.loads(payload)
     try:
-        outcomes = registry()[name].score(batch, params)
+        outcomes = declared(name, params).score(batch, params)
         return [RewardError(str(outcome)) if isinstance(outcome, RewardError) else outcome for outcome in outcomes]
     except (Exception, SystemExit) as error:  # sys.exit() in a reward, or an exception that cannot say what it is
         raise RewardError(f"the reward ended with {type(error).__name__} instead of a score") from None

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
-from functools import cache
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from typing import Any
 
 from rewards.declaration import Reward
 
@@ -17,6 +20,20 @@ def registry() -> dict[str, Reward]:
 def broken() -> dict[str, str]:
     """Files of this folder that cannot be imported, with the reason: they cost no other reward."""
     return _scan()[1]
+
+
+def declared(name: str, params: Mapping[str, Any]) -> Reward:
+    """The reward of a route, as the route's parameters make it; see `Reward.of`.
+
+    Raises:
+        KeyError: there is no reward of that name.
+    """
+    return _shaped(name, json.dumps(params, sort_keys=True, default=repr))
+
+
+@lru_cache(maxsize=256)
+def _shaped(name: str, params: str) -> Reward:
+    return registry()[name].of(json.loads(params))
 
 
 @cache

@@ -6,7 +6,8 @@ Two shapes of function are declared here:
   positional parameters are the dataset columns it reads (optional where they have a default), its keyword-only ones are
   the parameters a user may set; `Annotated[float, Field(gt=0, description="...")]` gives their range and help.
 - `@trl_reward` wraps a **factory**: `f(*, <parameters>) -> function`, where the function keeps TRL's own contract
-  (`prompts`, `completions`, `completion_ids` and every column as keyword lists in, a list of `float | None` out).
+  (`prompts`, `completions`, `completion_ids` and every column as keyword lists in, a list of `float | None` out). One
+  that is declared here may put a `RewardError` in place of a score, so that an error costs no other completion.
 
 A score is a number, None (not applicable) or a `RewardError` with its reason. An error is never 0.
 """
@@ -24,7 +25,6 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, ConfigDict, create_model
 
 Message = Mapping[str, Any]
-BatchFunction = Callable[..., Sequence[float | None]]
 
 
 class RewardError(Exception):
@@ -32,6 +32,7 @@ class RewardError(Exception):
 
 
 Outcome = float | None | RewardError
+BatchFunction = Callable[..., Sequence[Outcome]]
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,14 @@ class Reward:
         examples: worked examples with their expected scores.
         source: paper, library or reference.
         timeout_s: wall time allowed for one completion (`@reward`) or one batch (`@trl_reward`), seconds.
-        per_completion: whether completions are scored one by one, so that an error touches only its own.
+        per_completion: whether the score of a completion depends on itself alone, so that completions can be scored in
+            chunks, and an error touches only its own.
+        by_batch: whether the function takes lists, as TRL's do; else one completion.
         timed: whether a program gets only so much time, so that a busy processor changes the score.
-        sandboxed: whether it runs what a model wrote, in `core.sandbox`.
+        sandboxed: whether it runs what a model or a user wrote, in `core.sandbox`.
+        deterministic: whether the same completion and columns always get the same score.
+        sees_missing: whether rows that lack a needed column are handed to the function, which may do without.
+        shaped: for a reward whose other attributes depend on its parameters: makes it what they say; see `of`.
     """
 
     name: str
@@ -101,9 +107,23 @@ class Reward:
     source: str
     timeout_s: float
     per_completion: bool
+    by_batch: bool
     timed: bool
     sandboxed: bool
     function: Callable[..., Any] = field(repr=False)
+    deterministic: bool = True
+    sees_missing: bool = False
+    shaped: Callable[[Reward, Any], Reward] | None = field(default=None, repr=False)
+
+    def of(self, params: Mapping[str, Any]) -> Reward:
+        """This reward as its parameters make it: a formula needs the columns that its parts need.
+
+        Raises:
+            RewardError: parameters that are well typed make no sense together, such as code that does not compile.
+            pydantic.ValidationError: they are not even well typed.
+        """
+        parameters = self.parameters(**params)
+        return self if self.shaped is None else self.shaped(self, parameters)
 
     def score(self, batch: Batch, params: Mapping[str, Any]) -> list[Outcome]:
         """One outcome per completion, in order. A function's exceptions become `RewardError`s.
@@ -111,7 +131,7 @@ class Reward:
         Invalid parameters raise pydantic's ValidationError; `core.routing.check_routes` finds them before a run.
         """
         parameters = self.parameters(**params)
-        if not self.per_completion:
+        if self.by_batch:
             return self._score_batch(batch, parameters)
         return [self._score_one(batch, i, dict(parameters)) for i in range(len(batch.completions))]
 
@@ -146,14 +166,15 @@ class Reward:
 
     def _missing(self, batch: Batch, i: int) -> RewardError | None:
         """Why the i-th row cannot be scored at all: a column that the reward needs is absent or empty."""
-        missing = [name for name in self.columns if name not in batch.columns or batch.columns[name][i] is None]
+        needed = () if self.sees_missing else self.columns
+        missing = [name for name in needed if name not in batch.columns or batch.columns[name][i] is None]
         return RewardError(f"the row has no {' and no '.join(map(repr, missing))}") if missing else None
 
 
 def checked(score: Any) -> Outcome:
     """A score as it may be used: a finite float, None, or the reason why it is neither."""
-    if score is None:
-        return None
+    if score is None or isinstance(score, RewardError):
+        return score
     if isinstance(score, bool) or not isinstance(score, numbers.Real):
         return RewardError(f"returned {score!r:.80} ({type(score).__name__}); a score is a number or None")
     if not math.isfinite(score):
@@ -180,6 +201,7 @@ def reward(
     timeout_s: float = 10.0,
     timed: bool = False,
     sandboxed: bool = False,
+    deterministic: bool = True,
 ) -> Callable[[Callable[..., float | None]], Reward]:
     """Declare a reward of one completion; its columns and parameters are read off the signature."""
 
@@ -197,8 +219,10 @@ def reward(
             source=source,
             timeout_s=timeout_s,
             per_completion=True,
+            by_batch=False,
             timed=timed,
             sandboxed=sandboxed,
+            deterministic=deterministic,
             function=function,
         )
 
@@ -213,6 +237,10 @@ def trl_reward(
     examples: Sequence[Example],
     source: str = "",
     timeout_s: float = 60.0,
+    timed: bool = False,
+    sandboxed: bool = False,
+    deterministic: bool = True,
+    shaped: Callable[[Reward, Any], Reward] | None = None,
 ) -> Callable[[Callable[..., BatchFunction]], Reward]:
     """Declare a factory of a function in TRL's contract; its parameters are read off the signature.
 
@@ -233,8 +261,11 @@ def trl_reward(
             source=source,
             timeout_s=timeout_s,
             per_completion=False,
-            timed=False,
-            sandboxed=False,
+            by_batch=True,
+            timed=timed,
+            sandboxed=sandboxed,
+            deterministic=deterministic,
+            shaped=shaped,
             function=factory,
         )
 

@@ -11,36 +11,33 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from core.sandbox.client import POOL, WEAK, Pool, SandboxError, Wanted, file_of
+from core.sandbox.client import POOL, WEAK, Pool, SandboxError, Wanted, file_of, tail
+from core.sandbox.functions import Answer, call_function, describe_function
 from core.sandbox.level import Level, level
+from core.sandbox.limits import Limits
 
-__all__ = ["WEAK", "Level", "Limits", "Outcome", "Pool", "SandboxError", "Wanted", "level", "run_python", "run_tests"]
+__all__ = [
+    "WEAK",
+    "Answer",
+    "Level",
+    "Limits",
+    "Outcome",
+    "Pool",
+    "SandboxError",
+    "Wanted",
+    "call_function",
+    "describe_function",
+    "level",
+    "run_python",
+    "run_tests",
+]
 
 STDERR_TAIL = 4096  # bytes
-THREADS = 64  # of one program, beside what the user runs already where it is not run as a user of its own
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a program may use.
-
-    Attributes:
-        wall_s: seconds from its start to its end.
-        memory_mb: MiB of address space; an idle Python with the modules that it may import has about 70.
-        output_bytes: bytes of standard output and of standard error, each.
-        open_files: open files at a time.
-    """
-
-    wall_s: float = 2.0
-    memory_mb: int = 256
-    output_bytes: int = 1 << 20
-    open_files: int = 64
+USUAL = Limits()
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ class Outcome:
         return self.exit_code is None
 
 
-def run_python(source: str, stdin: str = "", limits: Limits = Limits(), pool: Pool = POOL) -> Outcome:
+def run_python(source: str, stdin: str = "", limits: Limits = USUAL, pool: Pool = POOL) -> Outcome:
     """Run a Python program to its end or to its limits.
 
     Raises:
@@ -77,12 +74,12 @@ def run_python(source: str, stdin: str = "", limits: Limits = Limits(), pool: Po
             "stderr": _text(stack),
         }
         with pool.server() as server:
-            answer = server.run({"kind": "program", "wall_s": limits.wall_s, "limits": _numbers(limits)}, files)
-        return Outcome(_head(files["stdout"], limits), _tail(files["stderr"]), answer["exit_code"])
+            answer = server.run({"kind": "program", "wall_s": limits.wall_s, "limits": limits.numbers()}, files)
+        return Outcome(_head(files["stdout"], limits), tail(files["stderr"], STDERR_TAIL), answer["exit_code"])
 
 
 def run_tests(
-    program: str, tests: Sequence[str], candidate: str = "", limits: Limits = Limits(), pool: Pool = POOL
+    program: str, tests: Sequence[str], candidate: str = "", limits: Limits = USUAL, pool: Pool = POOL
 ) -> list[bool]:
     """Which of these tests a program passes, in one run of it.
 
@@ -105,20 +102,10 @@ def run_tests(
             **{name: _text(stack) for name in ("verdicts", "stdin", "stdout", "stderr", "scratch")},
         }
         with pool.server() as server:
-            server.run({"kind": "tests", "wall_s": limits.wall_s, "limits": _numbers(limits)}, files)
+            server.run({"kind": "tests", "wall_s": limits.wall_s, "limits": limits.numbers()}, files)
         files["verdicts"].seek(0)
         verdicts = files["verdicts"].read(len(tests))
     return [verdict == ord("1") for verdict in verdicts.ljust(len(tests), b"0")]
-
-
-def _numbers(limits: Limits) -> dict[str, int]:
-    return {
-        "memory": limits.memory_mb << 20,
-        "cpu": math.ceil(limits.wall_s) + 1,
-        "output": limits.output_bytes,
-        "files": limits.open_files,
-        "processes": THREADS,
-    }
 
 
 def _text(stack: contextlib.ExitStack, content: str = "") -> IO[bytes]:
@@ -128,9 +115,3 @@ def _text(stack: contextlib.ExitStack, content: str = "") -> IO[bytes]:
 def _head(file: IO[bytes], limits: Limits) -> str:
     file.seek(0)
     return file.read(limits.output_bytes).decode("utf-8", "replace")
-
-
-def _tail(file: IO[bytes]) -> str:
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - STDERR_TAIL))
-    return file.read().decode("utf-8", "replace")

@@ -208,5 +208,12 @@ def file_of(content: bytes = b"") -> IO[bytes]:
         raise SandboxError(f"no temporary file for the program: {error}") from error
 
 
+def tail(file: IO[bytes], size: int) -> str:
+    """The end of what a program wrote, as text."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(max(0, end - size))
+    return file.read(size).decode("utf-8", "replace")
+
+
 POOL = Pool()
 atexit.register(POOL.close)

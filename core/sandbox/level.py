@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from core.sandbox.client import Pool, SandboxError, file_of
+from core.sandbox.limits import Limits
 
 # Each act is tried in a child like any program's; one that succeeds is named in the level.
 PROBE = """
@@ -87,11 +88,11 @@ def _usual() -> Level:
 def _tried(pool: Pool) -> Level:
     try:
         with file_of(PROBE.encode()) as program, file_of() as stdin, file_of() as stdout, file_of() as stderr:
-            limits = {"memory": 512 << 20, "cpu": 10, "output": 1 << 20, "files": 64, "processes": 64}
+            limits = Limits(wall_s=10.0, memory_mb=512)
             files = {"program": program, "stdin": stdin, "stdout": stdout, "stderr": stderr}
             with pool.server() as server:
                 layers = server.layers
-                server.run({"kind": "program", "wall_s": 10.0, "limits": limits}, files)
+                server.run({"kind": "program", "wall_s": limits.wall_s, "limits": limits.numbers()}, files)
             stdout.seek(0)
             said = stdout.read()
             stderr.seek(0)

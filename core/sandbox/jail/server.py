@@ -27,6 +27,7 @@ from typing import Any, NoReturn
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import confine
+import function
 import solution
 import tester
 
@@ -97,9 +98,11 @@ class Server:
         try:
             try:
                 if job["kind"] == "program":
-                    children.append(
-                        self._fork(job, announce, standard, [files["program"]], lambda: run(files["program"]))
-                    )
+                    keep = [files["program"]]
+                    children.append(self._fork(job, announce, standard, keep, lambda: run(*keep)))
+                elif job["kind"] == "function":
+                    keep = [files["program"], files["request"], files["result"]]
+                    children.append(self._fork(job, announce, standard, keep, lambda: call(*keep)))
                 else:
                     self._start_test(job, files, announce, standard, children)
             finally:
@@ -197,6 +200,11 @@ def run(program: int) -> None:
     module = sys.modules["__main__"] = types.ModuleType("__main__")
     sys.argv[:] = ["program.py"]
     exec(compile(source, "program.py", "exec"), module.__dict__)
+
+
+def call(program: int, request: int, result: int) -> None:
+    """A reward function."""
+    function.main(read(program), json.loads(read(request)), result)
 
 
 def solve(program: int, descriptor: int) -> None:
