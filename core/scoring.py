@@ -8,32 +8,41 @@ thread of its own, which libraries with alarm-based time limits need.
 from __future__ import annotations
 
 import multiprocessing
-import pickle
-import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pebble import ProcessExpired, ProcessPool
+from pebble import ProcessPool
 
-from core.prompts import as_messages
+from core.reward_calls import (
+    MEMORY,
+    Answer,
+    Call,
+    Pace,
+    Row,
+    batch_of,
+    chunks,
+    content_key,
+    library_version,
+    part,
+    prepare_child,
+    reward_of,
+)
 from core.routing import RoutingTable
 from core.spec import Route
-from rewards import declared, registry
 from rewards.declaration import Batch, Outcome, Reward, RewardError
 
-Row = Mapping[str, Any]
-
-CHUNK = 16  # completions per call: large enough to hide the hand-over, small enough to spread over two processes
 PROCESSES = 2
-NOT_COLUMNS = ("prompt", "prompts", "completions")  # what TRL's contract hands over under names of its own
-MEMORY_LIMIT = 8 << 30  # bytes of address space per process; libraries such as torch reserve far more than they use
+LOOK_S = 0.1  # between looks whether a scoring has been cancelled
+
+
+class ScoringCancelled(Exception):
+    """Whoever asked for the scores does not want them any more."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +112,14 @@ class Scorer:
 
     def __init__(self, table: RoutingTable, processes: int = PROCESSES) -> None:
         self.table = table
+        self.pace = Pace()
         self._processes = processes
         self._pool = self._started()
 
     def _started(self) -> ProcessPool:
+        self.version = library_version()
         context = multiprocessing.get_context("spawn")
-        return ProcessPool(max_workers=self._processes, context=context, initializer=_prepare_child)
+        return ProcessPool(max_workers=self._processes, context=context, initializer=prepare_child)
 
     def __enter__(self) -> Self:
         return self
@@ -132,25 +143,52 @@ class Scorer:
         """
         return Scoring(self, tasks, busy)
 
-    def score(self, rows: Sequence[Row], completions: Sequence[str]) -> Scores:
+    def score(
+        self,
+        rows: Sequence[Row],
+        completions: Sequence[str],
+        progress: Callable[[int, int], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Scores:
         """Score n completions, the i-th of which answers the i-th row.
 
         Args:
             rows: each with `task`, `prompt` and the columns that rewards read, `completion_ids` (token ids) too.
             completions: their texts.
+            progress: told, now and then, how many scores are there and how many there will be.
+            cancelled: asked, now and then, whether to give up.
+
+        Raises:
+            ScoringCancelled: `cancelled` said so. The processes have been started afresh.
         """
         scoring = self.begin([str(row["task"]) for row in rows])
         scoring.add(dict(enumerate(zip(rows, completions, strict=True))))
-        return scoring.scores()
+        return scoring.scores(progress, cancelled)
 
-    def submit(self, route: Route, batch: Batch) -> _Pending:
+    def submit(self, route: Route, batch: Batch) -> Call:
         """Send completions to a scoring process."""
-        return _Pending(route, _reward(route), batch, self._pool)
+        return Call(route, batch, self._pool)
 
     def restart(self) -> None:
-        """Put fresh processes in the place of a pool that broke."""
+        """Put fresh processes in the place of those that broke or are not to go on."""
         self.close()
         self._pool = self._started()
+
+
+@dataclass
+class _Asked:
+    """A call, the completions that it is about, and others that are just the same.
+
+    Attributes:
+        numbers: of the completions in the call, in its order.
+        keys: what their scores are remembered by; empty where they are not.
+        copies: position in the call -> further completions with the same content.
+    """
+
+    call: Call
+    numbers: Sequence[int]
+    keys: Sequence[bytes | None] = ()
+    copies: dict[int, list[int]] = field(default_factory=dict)
 
 
 class Scoring:
@@ -169,9 +207,23 @@ class Scoring:
         self._scorer = scorer
         self._tasks = tuple(tasks)
         self._busy = busy
+        self._of_task: dict[str, list[int]] = {}
+        for i, task in enumerate(self._tasks):
+            self._of_task.setdefault(task, []).append(i)
+        self._start()
         self._known: dict[int, tuple[Row, str]] = {}
-        self._pending: list[tuple[_Call, _Pending]] = []
         self._broken = False
+
+    def _start(self) -> None:
+        """Nothing asked yet."""
+        keys = self._scorer.table.keys
+        self._columns = {key: k for k, key in enumerate(keys)}
+        self._values = np.full((len(self._tasks), len(keys)), np.nan)
+        self._weights = np.full((len(self._tasks), len(keys)), np.nan)
+        self._errors: dict[tuple[int, int], str] = {}
+        self._asked: list[_Asked] = []
+        self._places: dict[tuple[str, bytes], tuple[_Asked, int]] = {}
+        self._come = dict.fromkeys(self._of_task, 0)
 
     @property
     def missing(self) -> list[int]:
@@ -186,161 +238,136 @@ class Scoring:
         except RuntimeError:  # the pool broke; `scores` starts again
             self._broken = True
 
-    def scores(self) -> Scores:
-        """Wait for all of them."""
+    def scores(
+        self, progress: Callable[[int, int], None] | None = None, cancelled: Callable[[], bool] | None = None
+    ) -> Scores:
+        """Wait for all of them; see `Scorer.score`."""
         assert not self.missing
         if not self._broken:
             try:
-                self._submit(self._known, lambda reward: self._busy and reward.timed)
-                return self._collect()
+                if self._busy:
+                    self._come = dict.fromkeys(self._of_task, 0)
+                    self._submit(self._known, lambda reward: reward.timed)
+                return self._collect(progress, cancelled)
             except RuntimeError:  # pebble's word for a pool that broke, such as by the death of an idle process
                 pass
         self._scorer.restart()
-        self._pending.clear()
+        self._start()
         self._submit(self._known, lambda reward: True)
-        return self._collect()
+        return self._collect(progress, cancelled)
 
     def _submit(self, numbers: Iterable[int], which: Callable[[Reward], bool]) -> None:
         """Rewards of single completions for these; those of batches once a task's last completion is there."""
-        new = set(numbers)
-        for task in dict.fromkeys(self._tasks[i] for i in new):
-            all_of_it = [i for i, name in enumerate(self._tasks) if name == task]
-            some, whole = [i for i in all_of_it if i in new], all(i in self._known for i in all_of_it)
-            for route in (route for route in self._scorer.table.of(task) if which(_reward(route))):
-                for call in _calls(route, some, all_of_it if whole else []):
-                    batch = _batch(_reward(route), [self._known[i] for i in call.indices])
-                    self._pending.append((call, self._scorer.submit(route, batch)))
+        by_task: dict[str, list[int]] = {}
+        for i in numbers:
+            by_task.setdefault(self._tasks[i], []).append(i)
+        for task, new in by_task.items():
+            new.sort()
+            all_of_it = self._of_task[task]
+            self._come[task] += len(new)
+            whole = self._come[task] == len(all_of_it)
+            for route in self._scorer.table.of(task):
+                reward = reward_of(route)
+                if not which(reward):
+                    continue
+                k = self._columns[route.key]
+                if reward.per_completion:
+                    self._weights[new, k] = route.weight
+                    self._ask_singly(route, reward, new)
+                elif whole:
+                    self._weights[all_of_it, k] = route.weight
+                    self._ask(route, all_of_it, batch_of(reward, [self._known[i] for i in all_of_it]))
 
-    def _collect(self) -> Scores:
-        keys = self._scorer.table.keys
-        values = np.full((len(self._tasks), len(keys)), np.nan)
-        weights = np.full((len(self._tasks), len(keys)), np.nan)
-        errors: dict[tuple[int, int], str] = {}
-        for call, outcomes in ((call, pending.outcomes()) for call, pending in self._pending):
-            k = keys.index(call.route.key)
-            for i, outcome in zip(call.indices, outcomes, strict=True):
-                weights[i, k] = call.route.weight
-                if isinstance(outcome, RewardError):
-                    errors[i, k] = str(outcome)
-                elif outcome is not None:
-                    values[i, k] = outcome
-        return Scores(self._tasks, keys, values, weights, errors)
+    def _ask_singly(self, route: Route, reward: Reward, numbers: Sequence[int]) -> None:
+        """A reward of single completions: in chunks, and not twice about the same where that would be slow."""
+        remembers = reward.deterministic and self._scorer.pace.is_slow(route)
+        for some in chunks(numbers, self._scorer.pace.chunk(route)):
+            batch = batch_of(reward, [self._known[i] for i in some])
+            if remembers:
+                self._ask_new(route, some, batch)
+            else:
+                self._ask(route, some, batch)
+
+    def _ask_new(self, route: Route, numbers: Sequence[int], batch: Batch) -> None:
+        """Ask about what is neither remembered nor asked already."""
+        asked = _Asked(call=None, numbers=[])  # type: ignore[arg-type]  # made below, once it is known what to ask
+        keys: list[bytes | None] = []
+        positions: list[int] = []
+        for position, i in enumerate(numbers):
+            key = content_key(self._scorer.version, route, batch, position)
+            known, outcome = MEMORY.get(key) if key else (False, None)
+            if known:
+                self._put(self._columns[route.key], [i], _as_answer(outcome))
+            elif key and (place := self._places.get((route.key, key))):
+                place[0].copies.setdefault(place[1], []).append(i)
+            else:
+                if key:
+                    self._places[route.key, key] = (asked, len(positions))
+                keys.append(key)
+                positions.append(position)
+        if positions:
+            asked.numbers, asked.keys = [numbers[position] for position in positions], keys
+            asked.call = self._scorer.submit(route, part(batch, positions))
+            self._asked.append(asked)
+
+    def _ask(self, route: Route, numbers: Sequence[int], batch: Batch) -> None:
+        self._asked.append(_Asked(self._scorer.submit(route, batch), numbers))
+
+    def _collect(self, progress: Callable[[int, int], None] | None, cancelled: Callable[[], bool] | None) -> Scores:
+        whole = int((~np.isnan(self._weights)).sum())
+        left = sum(len(asked.numbers) + sum(map(len, asked.copies.values())) for asked in self._asked)
+        for asked in self._asked:
+            if cancelled is not None:
+                self._wait(asked.call, cancelled)
+            answer = asked.call.answer()
+            if answer.seconds:
+                self._scorer.pace.note(asked.call.route, asked.call.count, answer.seconds)
+            k = self._columns[asked.call.route.key]
+            self._put(k, asked.numbers, answer)
+            for position, others in asked.copies.items():
+                self._put(k, others, _repeated(answer, position, len(others)))
+            for position, key in enumerate(asked.keys):
+                if key and answer.seconds:  # not what a process that hung or died cost
+                    MEMORY.put(key, _outcome(answer, position))
+            left -= len(asked.numbers) + sum(map(len, asked.copies.values()))
+            if progress is not None:
+                progress(whole - left, whole)
+        return Scores(self._tasks, self._scorer.table.keys, self._values, self._weights, self._errors)
+
+    def _wait(self, call: Call, cancelled: Callable[[], bool]) -> None:
+        """Until a call has ended, or nobody wants it."""
+        while not wait([call.future], timeout=LOOK_S, return_when=FIRST_COMPLETED).done:
+            if cancelled():
+                self._scorer.restart()  # a reward that runs does not hear anything else
+                raise ScoringCancelled
+
+    def _put(self, k: int, numbers: Sequence[int], answer: Answer) -> None:
+        self._values[numbers, k] = answer.values
+        for position, reason in answer.errors.items():
+            self._errors[numbers[position], k] = reason
+
+
+def _outcome(answer: Answer, position: int) -> Outcome:
+    if position in answer.errors:
+        return RewardError(answer.errors[position])
+    value = float(answer.values[position])
+    return None if np.isnan(value) else value
+
+
+def _as_answer(outcome: Outcome) -> Answer:
+    if isinstance(outcome, RewardError):
+        return Answer(np.array([np.nan]), {0: str(outcome)})
+    return Answer(np.array([np.nan if outcome is None else outcome]))
+
+
+def _repeated(answer: Answer, position: int, times: int) -> Answer:
+    """What was said about one completion, for several."""
+    reason = answer.errors.get(position)
+    errors = {} if reason is None else dict.fromkeys(range(times), reason)
+    return Answer(np.full(times, answer.values[position]), errors)
 
 
 def score(rows: Sequence[Row], completions: Sequence[str], table: RoutingTable) -> Scores:
     """Score once, with processes of its own; see `Scorer.score`."""
     with Scorer(table) as scorer:
         return scorer.score(rows, completions)
-
-
-def _reward(route: Route) -> Reward:
-    return declared(route.name, route.params)
-
-
-@dataclass(frozen=True)
-class _Call:
-    """Completions (by index) that one route scores in one go."""
-
-    route: Route
-    indices: tuple[int, ...]
-
-
-def _calls(route: Route, new: Sequence[int], batch: Sequence[int]) -> Iterator[_Call]:
-    """For a reward of single completions the new ones in chunks, for one of batches the batch, where it is whole."""
-    single = _reward(route).per_completion
-    indices = new if single else batch
-    size = CHUNK if single else max(1, len(indices))
-    for start in range(0, len(indices), size):
-        yield _Call(route, tuple(indices[start : start + size]))
-
-
-def _batch(reward: Reward, completions: Sequence[tuple[Row, str]]) -> Batch:
-    """What a reward may see: the columns it declares, or all of them for a function in TRL's contract."""
-    rows = [row for row, _ in completions]
-    if reward.per_completion:
-        names = [*reward.columns, *reward.optional_columns]
-    else:
-        names = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in NOT_COLUMNS]
-    return Batch(
-        prompts=[as_messages(row["prompt"]) for row in rows],
-        completions=[completion for _, completion in completions],
-        columns={name: [row.get(name) for row in rows] for name in names},
-    )
-
-
-class _Pending:
-    """A call under way in a child process."""
-
-    def __init__(self, route: Route, reward: Reward, batch: Batch, pool: ProcessPool) -> None:
-        self._route = route
-        self._reward = reward
-        self._batch = batch
-        self._pool = pool
-        self._future = self._schedule(batch)
-
-    def outcomes(self) -> list[Outcome]:
-        """Wait for the scores; where the process hung or died, find the completion to blame one by one."""
-        try:
-            return list(self._future.result())
-        except FAILURES as error:
-            if not self._reward.per_completion or len(self._batch.completions) == 1:
-                return [_blame(error, self._reward)] * len(self._batch.completions)
-        return [self._alone(i) for i in range(len(self._batch.completions))]
-
-    def _alone(self, i: int) -> Outcome:
-        batch = Batch(
-            prompts=[self._batch.prompts[i]],
-            completions=[self._batch.completions[i]],
-            columns={name: [values[i]] for name, values in self._batch.columns.items()},
-        )
-        try:
-            outcomes: list[Outcome] = self._schedule(batch).result()
-            return outcomes[0]
-        except FAILURES as error:
-            return _blame(error, self._reward)
-
-    def _schedule(self, batch: Batch) -> Any:
-        """A future. Pickled here, because what cannot be pickled would end the pool's own thread and hang it."""
-        try:
-            payload = pickle.dumps(batch)
-        except Exception as error:  # whatever a column's values raise; values nested too deep: RecursionError
-            refused: Future[Any] = Future()
-            refused.set_exception(RewardError(f"its columns cannot be handed to a reward ({type(error).__name__})"))
-            return refused
-        arguments = [self._reward.name, dict(self._route.params), payload]
-        return self._pool.schedule(_score_in_child, args=arguments, timeout=self._reward.timeout_s)
-
-
-# What a call ends with instead of scores; RewardError: it could not be handed over, or the reward would not return.
-FAILURES = (FutureTimeout, ProcessExpired, MemoryError, RewardError)
-
-
-def _blame(error: BaseException, reward: Reward) -> RewardError:
-    if isinstance(error, RewardError):
-        return error
-    if isinstance(error, FutureTimeout):
-        return RewardError(f"no score within {reward.timeout_s:g} s")
-    if isinstance(error, MemoryError):
-        return RewardError("ran out of memory")
-    return RewardError(f"the scoring process died ({error})")
-
-
-def _prepare_child() -> None:
-    """Limits of a scoring process. Ctrl-C is for the parent, which ends its children itself."""
-    import resource
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = MEMORY_LIMIT if hard == resource.RLIM_INFINITY else min(MEMORY_LIMIT, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
-    registry()
-
-
-def _score_in_child(name: str, params: dict[str, Any], payload: bytes) -> list[Outcome]:
-    """Sends nothing back that a reward made, its exceptions included: what cannot be unpickled breaks the pool."""
-    batch = pickle.loads(payload)
-    try:
-        outcomes = declared(name, params).score(batch, params)
-        return [RewardError(str(outcome)) if isinstance(outcome, RewardError) else outcome for outcome in outcomes]
-    except (Exception, SystemExit) as error:  # sys.exit() in a reward, or an exception that cannot say what it is
-        raise RewardError(f"the reward ended with {type(error).__name__} instead of a score") from None

@@ -380,7 +380,7 @@ class TestScoring:
                     lambda route, batch, sent=sent, submit=submit: (sent.append(route.name), submit(route, batch))[1],
                 )
                 scoring = scorer.begin(["code"], busy)
-                scoring.add({0: (row, "x = 1")})
+                scoring.add({0: (row, f"x = {busy}")})
                 assert sent == at_once
                 assert cells(scoring.scores(), "python_tests") == [1.0]
 

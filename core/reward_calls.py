@@ -1,0 +1,256 @@
+"""Calls of reward functions in scoring processes: handed over, answered, and what a process that hung or died costs.
+
+A chunk that hangs or dies is scored again one by one, so that only the guilty completion carries the error. Quick
+rewards go in large chunks, slow ones in small ones; what a slow and deterministic reward said about a completion is
+remembered, so that the same completion is not scored twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import pickle
+import signal
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pebble import ProcessExpired, ProcessPool
+
+from core.prompts import as_messages
+from core.spec import Route
+from rewards import declared, registry
+from rewards.declaration import Batch, Outcome, Reward, RewardError
+
+Row = Mapping[str, Any]
+
+CHUNK = 16  # completions per call of a reward whose pace is not known yet
+LARGEST_CHUNK = 1024
+CHUNK_S = 0.02  # that a call should take: long enough to hide the hand-over, short enough to spread over processes
+SLOW_S = 1e-3  # per completion, from which it pays to remember scores
+REMEMBERED = 100_000  # scores
+NOT_COLUMNS = ("prompt", "prompts", "completions")  # what TRL's contract hands over under names of its own
+MEMORY_LIMIT = 8 << 30  # bytes of address space per process; libraries such as torch reserve far more than they use
+
+
+def reward_of(route: Route) -> Reward:
+    """The reward of a route as its parameters make it."""
+    return declared(route.name, route.params)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a reward said about n completions.
+
+    Attributes:
+        values: scores (n); NaN where there is none.
+        errors: number -> why there is none.
+        seconds: that the call took; 0 where it was remembered.
+    """
+
+    values: NDArray[np.float64]
+    errors: Mapping[int, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class Pace:
+    """How long each route's reward takes for a completion, from the calls so far."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+
+    def note(self, route: Route, count: int, seconds: float) -> None:
+        """A call of so many completions took so long."""
+        each = seconds / max(1, count)
+        self._seconds[route.key] = (self._seconds.get(route.key, each) + each) / 2
+
+    def chunk(self, route: Route) -> int:
+        """How many completions a call should have."""
+        each = self._seconds.get(route.key)
+        return CHUNK if each is None else int(min(max(CHUNK_S / max(each, 1e-9), 1), LARGEST_CHUNK))
+
+    def is_slow(self, route: Route) -> bool:
+        """Whether it pays to remember its scores; not known counts as slow."""
+        return self._seconds.get(route.key, SLOW_S) >= SLOW_S
+
+
+class Memory:
+    """Scores of deterministic rewards by their version, parameters, completion and columns; safe between threads."""
+
+    def __init__(self, size: int = REMEMBERED) -> None:
+        self._size = size
+        self._known: OrderedDict[bytes, Outcome] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: bytes) -> tuple[bool, Outcome]:
+        """Whether it is known, and what it is."""
+        with self._lock:
+            if key not in self._known:
+                return False, None
+            self._known.move_to_end(key)
+            return True, self._known[key]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._known.clear()
+
+    def put(self, key: bytes, outcome: Outcome) -> None:
+        """Remember an outcome; the one not asked for the longest is forgotten."""
+        with self._lock:
+            self._known[key] = outcome
+            while len(self._known) > self._size:
+                self._known.popitem(last=False)
+
+
+MEMORY = Memory()
+
+
+def content_key(version: str, route: Route, batch: Batch, i: int) -> bytes | None:
+    """What the score of one completion depends on, as a digest; None where it cannot be told."""
+    try:
+        columns = {name: values[i] for name, values in sorted(batch.columns.items())}
+        prompt = batch.prompts[i] if batch.prompts else None
+        text = pickle.dumps((version, route.name, route.params, batch.completions[i], columns, prompt))
+    except Exception:  # whatever a column's values raise: then it is scored each time
+        return None
+    return hashlib.blake2b(text, digest_size=16).digest()
+
+
+def library_version() -> str:
+    """A digest of the reward library's files as they are now: a reward may use others, as a formula does."""
+    folder = Path(inspect.getfile(registry)).parent
+    files = [path.read_bytes() for path in sorted(folder.glob("*.py"))]
+    return hashlib.blake2b(b"\0".join(files), digest_size=8).hexdigest()
+
+
+def batch_of(reward: Reward, completions: Sequence[tuple[Row, str]]) -> Batch:
+    """What a reward may see: the columns it declares, or all of them for a function of whole batches."""
+    rows = [row for row, _ in completions]
+    if reward.per_completion:
+        names = [*reward.columns, *reward.optional_columns]
+    else:
+        names = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in NOT_COLUMNS]
+    return Batch(
+        prompts=[as_messages(row["prompt"]) for row in rows] if reward.by_batch else (),
+        completions=[completion for _, completion in completions],
+        columns={name: [row.get(name) for row in rows] for name in names},
+    )
+
+
+def part(batch: Batch, numbers: Sequence[int]) -> Batch:
+    """Some completions of a batch."""
+    return Batch(
+        prompts=[batch.prompts[i] for i in numbers] if batch.prompts else (),
+        completions=[batch.completions[i] for i in numbers],
+        columns={name: [values[i] for i in numbers] for name, values in batch.columns.items()},
+    )
+
+
+class Call:
+    """Completions that one reward scores in one go, under way in a scoring process.
+
+    Args:
+        route: which reward, with its parameters.
+        batch: the completions.
+        pool: the processes.
+    """
+
+    def __init__(self, route: Route, batch: Batch, pool: ProcessPool) -> None:
+        self.route = route
+        self.count = len(batch.completions)
+        self._reward = reward_of(route)
+        self._batch = batch
+        self._pool = pool
+        self.future = self._schedule(batch)
+
+    def answer(self) -> Answer:
+        """Wait for the scores; where the process hung or died, find the completion to blame one by one."""
+        try:
+            return self._received(self.future)
+        except FAILURES as error:
+            if not self._reward.per_completion or self.count == 1:
+                reason = _blame(error, self._reward)
+                return Answer(np.full(self.count, np.nan), dict.fromkeys(range(self.count), reason))
+        values = np.full(self.count, np.nan)
+        errors: dict[int, str] = {}
+        for i in range(self.count):
+            try:
+                one = self._received(self._schedule(part(self._batch, [i])))
+                values[i] = one.values[0]
+                if one.errors:
+                    errors[i] = one.errors[0]
+            except FAILURES as error:
+                errors[i] = _blame(error, self._reward)
+        return Answer(values, errors)
+
+    def cancel(self) -> None:
+        """Give it up."""
+        self.future.cancel()
+
+    def _received(self, future: Any) -> Answer:
+        values, errors, seconds = future.result()
+        return Answer(np.frombuffer(values, dtype=np.float64), errors, seconds)
+
+    def _schedule(self, batch: Batch) -> Any:
+        """A future. Pickled here, because what cannot be pickled would end the pool's own thread and hang it."""
+        try:
+            payload = pickle.dumps((batch.prompts, batch.completions, batch.columns))
+        except Exception as error:  # whatever a column's values raise; values nested too deep: RecursionError
+            refused: Future[Any] = Future()
+            refused.set_exception(RewardError(f"its columns cannot be handed to a reward ({type(error).__name__})"))
+            return refused
+        arguments = [self.route.name, self.route.params, payload]
+        return self._pool.schedule(_score_in_child, args=arguments, timeout=self._reward.timeout_s)
+
+
+# What a call ends with instead of scores; RewardError: it could not be handed over, or the reward would not return.
+FAILURES = (FutureTimeout, ProcessExpired, MemoryError, RewardError)
+
+
+def _blame(error: BaseException, reward: Reward) -> str:
+    if isinstance(error, RewardError):
+        return str(error)
+    if isinstance(error, FutureTimeout):
+        return f"no score within {reward.timeout_s:g} s"
+    if isinstance(error, MemoryError):
+        return "ran out of memory"
+    return f"the scoring process died ({error})"
+
+
+def chunks(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    """Numbers in pieces of a size."""
+    for start in range(0, len(numbers), size):
+        yield numbers[start : start + size]
+
+
+def prepare_child() -> None:
+    """Limits of a scoring process. Ctrl-C is for the parent, which ends its children itself."""
+    import resource
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = MEMORY_LIMIT if hard == resource.RLIM_INFINITY else min(MEMORY_LIMIT, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    registry()
+
+
+def _score_in_child(name: str, params: dict[str, Any], payload: bytes) -> tuple[bytes, dict[int, str], float]:
+    """Sends nothing back that a reward made, its exceptions included: what cannot be unpickled breaks the pool."""
+    batch = Batch(*pickle.loads(payload))
+    start = time.perf_counter()
+    try:
+        outcomes = declared(name, params).score(batch, params)
+        errors = {i: str(outcome) for i, outcome in enumerate(outcomes) if isinstance(outcome, RewardError)}
+    except (Exception, SystemExit) as error:  # sys.exit() in a reward, or an exception that cannot say what it is
+        raise RewardError(f"the reward ended with {type(error).__name__} instead of a score") from None
+    values = np.array([outcome if isinstance(outcome, float) else np.nan for outcome in outcomes], dtype=np.float64)
+    return values.tobytes(), errors, time.perf_counter() - start
