@@ -120,9 +120,14 @@ def score(arguments: Namespace) -> int:
     if arguments.out is not None and arguments.out.resolve() == arguments.file.resolve():
         raise UserError(Problem(f"--out {arguments.out}", "this is the file being read.", "Name another."))
     with _target(arguments.out) as out:
-        tally = score_file(arguments.file, plan, out, _tokenizer(plan))
+        tally = score_file(arguments.file, plan, out, _tokenizer(plan), _rows_done if sys.stderr.isatty() else None)
     _print_tally(tally)
     return 0
+
+
+def _rows_done(rows: int) -> None:
+    """One line of a terminal, written over again and again."""
+    print(f"{rows} rows scored", end="\r", file=sys.stderr, flush=True)
 
 
 @contextmanager

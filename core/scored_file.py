@@ -56,7 +56,13 @@ class _Row:
     refusal: str = ""
 
 
-def score_file(source: Path, plan: Plan, out: TextIO, tokenize: Tokenize | None = None) -> Tally:
+def score_file(
+    source: Path,
+    plan: Plan,
+    out: TextIO,
+    tokenize: Tokenize | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Tally:
     """Score every row of a .jsonl file and write it back with its scores.
 
     Each row needs a `completion` (a text, or a list of texts that is one group), and a `task`.
@@ -70,6 +76,7 @@ def score_file(source: Path, plan: Plan, out: TextIO, tokenize: Tokenize | None 
         plan: the rewards.
         out: where scored rows go, one JSON object a line.
         tokenize: text -> token ids, for rewards that count tokens in rows that carry no `completion_ids`.
+        progress: told, after each batch, how many rows are done.
     """
     problems = [problem for problem in check_routes(plan.rewards) if problem.severity == "error"]
     if problems:
@@ -81,6 +88,8 @@ def score_file(source: Path, plan: Plan, out: TextIO, tokenize: Tokenize | None 
         while batch := list(islice(rows, BATCH_ROWS)):
             for scored in _score_rows(batch, scorer, plan, tokenize, tally):
                 out.write(_dump(scored) + "\n")
+            if progress is not None:
+                progress(tally.rows)
     if not tally.rows:
         raise UserError(Problem(str(source), "there are no rows in this file.", "Write one JSON object a line."))
     return tally

@@ -5,7 +5,7 @@ import pytest
 
 from core.errors import UserError
 from core.scored_file import needs_tokens, score_file
-from core.spec import Plan
+from core.spec import Plan, Route
 
 PLAN = Plan.model_validate(
     {
@@ -229,3 +229,12 @@ def test_a_default_route_takes_rows_without_a_task_and_more_rows_than_a_batch(tm
 )
 def test_token_ids_are_needed_only_where_a_reward_counts_them(route, needed):
     assert needs_tokens(Plan.model_validate({"rewards": {"t": [route]}})) is needed
+
+
+def test_progress_is_told_by_rows(tmp_path):
+    source = tmp_path / "rows.jsonl"
+    row = {"task": "a", "prompt": "?", "answer": "x", "completion": "x"}
+    source.write_text("".join(json.dumps(row) + "\n" for _ in range(600)), encoding="utf-8")
+    told = []
+    score_file(source, Plan(rewards={"a": (Route(name="exact_match"),)}), io.StringIO(), progress=told.append)
+    assert told == [256, 512, 600]
