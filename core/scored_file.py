@@ -103,8 +103,17 @@ def needs_tokens(plan: Plan) -> bool:
 def _counts_tokens(route: Route) -> bool:
     reward = declared(route.name, route.params)
     return COMPLETION_IDS in reward.columns or (
-        COMPLETION_IDS in reward.optional_columns and "tokens" in route.params.values()
+        COMPLETION_IDS in reward.optional_columns and _mentions(route.params, "tokens")
     )
+
+
+def _mentions(value: Any, word: str) -> bool:
+    """Whether a word is a value somewhere in parameters; a formula's parts have their own."""
+    if isinstance(value, Mapping):
+        return any(_mentions(part, word) for part in value.values())
+    if isinstance(value, list | tuple):
+        return any(_mentions(part, word) for part in value)
+    return bool(value == word)
 
 
 def _lines(source: Path) -> Iterator[bytes]:

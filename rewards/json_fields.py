@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from rewards.declaration import Example, RewardError, reward
-from rewards.text import fenced_blocks, from_json, parse_json, shown
+from rewards.text import fenced_blocks, from_json, parse_json, same_json, shown
 
 ADA = {"fields": {"name": "Ada", "age": 36}}
 
@@ -53,7 +53,7 @@ def json_fields(
     found = _object(completion)
     if found is None or not (allow_extra or found.keys() <= required.keys()):
         return 0.0
-    right = sum(key in found and _equal(found[key], value, ignore_case) for key, value in required.items())
+    right = sum(key in found and same_json(found[key], value, ignore_case) for key, value in required.items())
     return float(right == len(required)) if all_or_nothing else right / len(required)
 
 
@@ -76,36 +76,3 @@ def _whole_number(digits: str) -> float:
         return int(digits)
     except ValueError:
         return math.nan
-
-
-def _equal(found: Any, required: Any, ignore_case: bool) -> bool:
-    """Whether two JSON values are equal; recursion is no deeper than the required value."""
-    if isinstance(required, str):
-        return isinstance(found, str) and (
-            found.casefold() == required.casefold() if ignore_case else found == required
-        )
-    if required is None or isinstance(required, bool):
-        return found is required
-    if isinstance(required, Mapping):
-        return (
-            isinstance(found, dict)
-            and found.keys() == required.keys()
-            and all(_equal(found[key], value, ignore_case) for key, value in required.items())
-        )
-    if isinstance(required, int | float):
-        return isinstance(found, int | float) and not isinstance(found, bool) and _same_number(found, required)
-    return (
-        isinstance(found, list)
-        and len(found) == len(required)
-        and all(_equal(a, b, ignore_case) for a, b in zip(found, required, strict=True))
-    )
-
-
-def _same_number(found: float, required: float) -> bool:
-    """Equal by value; floats may differ by rounding in the last digits."""
-    if isinstance(found, int) and isinstance(required, int):
-        return found == required
-    try:
-        return math.isclose(found, required, rel_tol=1e-9)
-    except OverflowError:  # an integer too large for a float
-        return False

@@ -7,12 +7,15 @@ being right: give it a small weight beside a reward that does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Literal
+from collections.abc import Mapping, Sized
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from rewards.declaration import Example, RewardError, reward
+from rewards.text import from_json, shown
+
+Unit = Literal["words", "characters", "tokens"]
 
 
 @reward(
@@ -32,9 +35,9 @@ from rewards.declaration import Example, RewardError, reward
 )
 def length(
     completion: str,
-    completion_ids: Sequence[int] | None = None,
+    completion_ids: Any = None,
     *,
-    unit: Annotated[Literal["words", "characters", "tokens"], Field(description="What is counted")] = "words",
+    unit: Annotated[Unit, Field(description="What is counted")] = "words",
     minimum: Annotated[int, Field(ge=0, description="Shortest length that earns 1")] = 1,
     maximum: Annotated[int, Field(ge=1, description="Longest length that earns 1")] = 200,
     margin: Annotated[int, Field(ge=0, description="Units outside the range over which the score falls to 0")] = 50,
@@ -47,23 +50,27 @@ def length(
     """
     if minimum > maximum:
         raise RewardError(f"minimum {minimum} is above maximum {maximum}; no length is inside such a range")
-    n = _count(completion, completion_ids, unit)
+    n = count(completion, completion_ids, unit)
     if n < minimum:
-        return _falling(minimum - n, min(margin, minimum))
-    return _falling(max(0, n - maximum), margin)
+        return falling(minimum - n, min(margin, minimum))
+    return falling(max(0, n - maximum), margin)
 
 
-def _count(completion: str, completion_ids: Sequence[int] | None, unit: str) -> int:
+def count(completion: str, completion_ids: Any, unit: Unit) -> int:
+    """The length of a completion; `completion_ids` may be a list of token ids or, from a CSV file, JSON text of one."""
     if unit == "characters":
         return len(completion)
     if unit == "words":
         return len(completion.split())
     if completion_ids is None:
         raise RewardError("unit 'tokens' needs the column 'completion_ids', which this row lacks; count words instead")
-    return len(completion_ids)
+    ids = from_json(completion_ids, "completion_ids")
+    if isinstance(ids, str | Mapping) or not isinstance(ids, Sized):
+        raise RewardError(f"column 'completion_ids' holds {shown(completion_ids)}; give a list of token ids")
+    return len(ids)
 
 
-def _falling(excess: int, margin: int) -> float:
+def falling(excess: int, margin: int) -> float:
     """1 at no excess, 0 at `margin` units of it and beyond."""
     if excess == 0:
         return 1.0

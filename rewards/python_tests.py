@@ -30,9 +30,8 @@ from pydantic import Field
 
 from core.sandbox import Limits, SandboxError, run_python, run_tests
 from rewards.declaration import Example, RewardError, reward
-from rewards.text import as_text, parse_json, shown, tagged_blocks
+from rewards.text import as_text, parse_json, program_in, shown
 
-PYTHON_TAGS = {"python", "python3", "py"}
 TIMEOUT_S = 60.0
 BUDGET_S = (
     25.0  # for all input/output cases; below TIMEOUT_S less one run, so that a slow program is judged, not masked
@@ -79,7 +78,7 @@ def python_tests(
     that are left count as failed.
     """
     suite = _suite(tests, entry_point)
-    program = _program(completion)
+    program = program_in(completion)
     limits = Limits(wall_s=timeout_s, memory_mb=memory_mb)
     try:
         passed = _passed_cases(program, suite.cases, limits) + _passed_asserts(program, suite, limits)
@@ -87,12 +86,6 @@ def python_tests(
         raise RewardError(str(error)) from error
     total = len(suite.cases) + len(suite.asserts)
     return float(passed == total) if all_or_nothing else passed / total
-
-
-def _program(completion: str) -> str:
-    blocks = tagged_blocks(completion)
-    tagged = [content for tag, content in blocks if tag in PYTHON_TAGS]
-    return (tagged or [content for _, content in blocks] or [completion])[-1]
 
 
 @dataclass(frozen=True)

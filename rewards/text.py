@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import math
 import numbers
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rewards.declaration import RewardError
 
 FENCE = "```"
+PYTHON_TAGS = {"python", "python3", "py"}
+FENCED = re.compile(r"^ *```(?P<tag>[^\n`]*)$(?P<content>(?:\n(?! *```)[^\n]*)*)(?:\n *```[^\n]*)?", re.MULTILINE)
 
 
 def as_text(value: Any, column: str) -> str:
@@ -48,6 +51,39 @@ def parse_json(text: str, parse_int: Callable[[str], float] = int) -> Any:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse, parse_int=parse_int)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def same_json(found: Any, required: Any, ignore_case: bool = False) -> bool:
+    """Whether two JSON values are equal; recursion is no deeper than the required value."""
+    if isinstance(required, str):
+        return isinstance(found, str) and (
+            found.casefold() == required.casefold() if ignore_case else found == required
+        )
+    if required is None or isinstance(required, bool):
+        return found is required
+    if isinstance(required, Mapping):
+        return (
+            isinstance(found, dict)
+            and found.keys() == required.keys()
+            and all(same_json(found[key], value, ignore_case) for key, value in required.items())
+        )
+    if isinstance(required, int | float):
+        return isinstance(found, int | float) and not isinstance(found, bool) and _same_number(found, required)
+    return (
+        isinstance(found, list)
+        and len(found) == len(required)
+        and all(same_json(a, b, ignore_case) for a, b in zip(found, required, strict=True))
+    )
+
+
+def _same_number(found: float, required: float) -> bool:
+    """Equal by value; floats may differ by rounding in the last digits."""
+    if isinstance(found, int) and isinstance(required, int):
+        return found == required
+    try:
+        return math.isclose(found, required, rel_tol=1e-9)
+    except OverflowError:  # an integer too large for a float
+        return False
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -92,3 +128,18 @@ def tagged_blocks(text: str) -> list[tuple[str, str]]:
             blocks.append((tag, "".join(block)))
             block = None
     return blocks if block is None else [*blocks, (tag, "".join(block))]
+
+
+def program_in(completion: str) -> str:
+    """The Python program of a completion: the last block tagged python or py, else the last block, else all of it."""
+    blocks = tagged_blocks(completion)
+    tagged = [content for tag, content in blocks if tag in PYTHON_TAGS]
+    return (tagged or [content for _, content in blocks] or [completion])[-1]
+
+
+def outside_fences(text: str, kept: frozenset[str] = frozenset()) -> str:
+    """A text without its fenced code blocks, except those whose language tag is one of these.
+
+    A last fence that is never closed runs to the end, as in `fenced_blocks`.
+    """
+    return FENCED.sub(lambda block: block["content"] if block["tag"].strip().lower() in kept else "", text)

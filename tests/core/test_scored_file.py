@@ -224,6 +224,13 @@ def test_a_default_route_takes_rows_without_a_task_and_more_rows_than_a_batch(tm
         ({"name": "get_repetition_penalty_reward"}, True),
         ({"name": "length", "params": {"unit": "tokens"}}, True),
         ({"name": "length"}, False),
+        (
+            {
+                "name": "formula",
+                "params": {"expression": "a", "parts": {"a": {"reward": "length", "params": {"unit": "tokens"}}}},
+            },
+            True,
+        ),
         ({"name": "exact_match"}, False),
     ],
 )

@@ -1,5 +1,6 @@
 """length: inside, outside, and the way from one to the other."""
 
+import numpy as np
 import pytest
 
 from rewards.length import length
@@ -30,3 +31,26 @@ def test_without_a_margin_the_range_ends_sharply():
 
 def test_with_a_minimum_of_0_the_empty_completion_is_inside():
     assert length.function("", minimum=0) == 1.0
+
+
+@pytest.mark.parametrize("ids", [[5, 6, 7], (5, 6, 7), "[5, 6, 7]", np.array([5, 6, 7])])
+def test_token_ids_may_come_in_any_list_or_as_its_json(ids):
+    assert length.function("x", ids, unit="tokens", minimum=3, maximum=3, margin=0) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (None, "needs the column 'completion_ids'"),
+        (3, "give a list of token ids"),
+        ({"a": 1}, "give a list of token ids"),
+        ('"abc"', "give a list of token ids"),
+        ("5 6 7", "not valid JSON"),
+    ],
+)
+def test_token_ids_that_are_no_list_are_an_error(ids, message, score_one):
+    assert message in str(score_one(length, "x", {"unit": "tokens"}, completion_ids=ids))
+
+
+def test_token_ids_are_not_looked_at_where_words_are_counted(score_one):
+    assert score_one(length, "one", completion_ids="nonsense") == 1.0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rewards.declaration import RewardError
-from rewards.text import as_text, fenced_blocks, from_json
+from rewards.text import as_text, fenced_blocks, from_json, outside_fences
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,9 @@ def test_what_is_not_json_is_an_error(text):
 )
 def test_fenced_blocks_are_found_in_order(text, blocks):
     assert fenced_blocks(text) == blocks
+
+
+def test_a_fence_ends_where_it_is_closed_or_at_the_end():
+    assert outside_fences("a\n```py\nb\n```\nc\n```\nd") == "a\n\nc\n"
+    assert outside_fences("a ```b``` c") == "a ```b``` c"
+    assert outside_fences("a\n```text\nb\n```", frozenset({"text"})) == "a\n\nb"
