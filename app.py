@@ -19,6 +19,9 @@ def main() -> int:
         for problem in error.problems:
             print(f"{problem.severity}: {problem}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # such as `runs | head`: whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def serve(arguments: Namespace) -> int:

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -67,7 +67,8 @@ def check(spec: RunSpec) -> Report:
         return Report((*problems, *error.problems), None, sandbox)
     problems += check_coverage(spec.rewards, task_columns(data.train), named=spec.tasks)
     problems += [*data.warnings, *_check_held_out(spec, data)]
-    problems += _check_shares(spec, task_counts(data.train))
+    counts = task_counts(data.train)
+    problems += [*_check_shares(spec, counts), *_check_tasks_per_batch(spec, counts)]
     problems += _check_templates(spec, data.train.column_names)
     return Report(tuple(problems), data, sandbox)
 
@@ -109,9 +110,7 @@ def _nulls(column: pa.ChunkedArray) -> int:
 def _check_batch(spec: RunSpec) -> list[Problem]:
     settings = grpo_settings(spec.grpo)
     group = settings["num_generations"]
-    batch = settings.get("generation_batch_size") or settings["per_device_train_batch_size"] * (
-        settings.get("steps_per_generation") or settings.get("gradient_accumulation_steps", 1)
-    )
+    batch = _generation_batch(settings)
     if group is None or group < 2:
         return [Problem("grpo.num_generations", f"a group of {group} has no spread.", "Use at least 2; 8 is usual.")]
     if batch < group or batch % group:
@@ -125,6 +124,23 @@ def _check_batch(spec: RunSpec) -> list[Problem]:
     return []
 
 
+def _check_tasks_per_batch(spec: RunSpec, counts: Mapping[str, int]) -> list[Problem]:
+    """Whether a batch has room for a group of every task."""
+    settings = grpo_settings(spec.grpo)
+    group, batch = settings["num_generations"], _generation_batch(settings)
+    if not group or batch % group or batch // group >= len(counts):
+        return []
+    what = f"{batch // group} prompts at once for {len(counts)} tasks: each step trains some tasks only."
+    mend = "Raise per_device_train_batch_size, or gradient_accumulation_steps."
+    return [Problem("grpo.per_device_train_batch_size", what, mend, "warning")]
+
+
+def _generation_batch(settings: Mapping[str, Any]) -> int:
+    """Completions that are sampled at once."""
+    steps = settings.get("steps_per_generation") or settings.get("gradient_accumulation_steps", 1)
+    return int(settings.get("generation_batch_size") or settings["per_device_train_batch_size"] * steps)
+
+
 def _check_model(name: str) -> list[Problem]:
     """A mistyped `embedded`, or a folder that is not there; whether the Hub has an id is not asked here."""
     if name != EMBEDDED and difflib.get_close_matches(name.lower(), [EMBEDDED], cutoff=0.8):
@@ -134,6 +150,11 @@ def _check_model(name: str) -> list[Problem]:
             model_source(name)
         except UserError as error:
             return list(error.problems)
+    elif "/" not in name and name != EMBEDDED:
+        folders = [folder.parent.name for folder in Path().glob("*/config.json")]
+        if close := difflib.get_close_matches(name, folders, n=1, cutoff=0.8):
+            what = f"there is no folder {name!r} here; it is taken for an id on the Hub."
+            return [Problem("model", what, f"Did you mean {f'./{close[0]}'!r}?", "warning")]
     return []
 
 

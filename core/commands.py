@@ -1,7 +1,8 @@
-"""The command line: check, train, resume, stop, runs, score, rewards. Prints; the work is done elsewhere."""
+"""The command line: check, train, resume, stop, runs, score, rewards, grader. Prints; the work is done elsewhere."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -11,12 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+import yaml
+
 from core import progress
 from core.errors import Problem, UserError, did_you_mean
 from core.reward_docs import bounds, outcome, parameter_rows, rewards_page
-from core.routing import broken_files
+from core.routing import RoutingTable, broken_files
 from core.runs import RunFolder, all_runs, create_run, kill, launch, state, stop
-from core.spec import Plan, read_plan, read_spec
+from core.spec import DEFAULT_ROUTE, Plan, read_document, read_plan, read_spec
 from rewards import registry
 from rewards.declaration import Reward
 
@@ -54,6 +57,10 @@ def add_commands(commands: _SubParsersAction[ArgumentParser]) -> None:
     one.add_argument("name", nargs="?")
     one.add_argument("--markdown", action="store_true", help="the whole library as a page of documentation")
     one.set_defaults(run=list_rewards)
+    one = commands.add_parser("grader", help="OpenAI's graders: read one into a route, or write a task's routes as one")
+    one.add_argument("file", type=Path, metavar="FILE", help="a grader in JSON; with --task a run spec or its rewards")
+    one.add_argument("--task", help="the task whose routes are written as a grader")
+    one.set_defaults(run=convert_grader)
 
 
 def check(arguments: Namespace) -> int:
@@ -71,8 +78,12 @@ def check(arguments: Namespace) -> int:
             print(f"{task}: {rows} rows, {held_out.get(task, 0)} held out, scored by {names or 'nothing'}")
     if report.sandbox is not None:
         print(report.sandbox)
-    print(f"{len(report.errors)} errors, {len(report.warnings)} warnings")
+    print(f"{_counted(len(report.errors), 'error')}, {_counted(len(report.warnings), 'warning')}")
     return 1 if report.errors else 0
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def train(arguments: Namespace) -> int:
@@ -165,6 +176,22 @@ def list_rewards(arguments: Namespace) -> int:
         mend = did_you_mean(arguments.name, rewards)
         raise UserError(Problem(arguments.name, "there is no such reward.", mend))
     _print_reward(rewards[arguments.name])
+    return 0
+
+
+def convert_grader(arguments: Namespace) -> int:
+    """Print a route for a grader, or a grader for a task's routes."""
+    from core.graders import from_openai, to_openai
+
+    if arguments.task is None:
+        route = from_openai(read_document(arguments.file))
+        lines = {"rewards": {DEFAULT_ROUTE: [route.model_dump(exclude_none=True, exclude_defaults=True)]}}
+        print(yaml.safe_dump(lines, sort_keys=False, allow_unicode=True), end="")
+        return 0
+    routes = RoutingTable(read_plan(arguments.file).rewards).of(arguments.task)
+    if not routes:
+        raise UserError(Problem(f"--task {arguments.task}", "no route scores this task.", "Name one of the plan's."))
+    print(json.dumps(to_openai(routes, arguments.task), indent=2, ensure_ascii=False))
     return 0
 
 

@@ -27,8 +27,8 @@ class Comparison:
 
     @property
     def change(self) -> float | None:
-        """After minus before, where both are known."""
-        return None if self.before is None or self.after is None else self.after - self.before
+        """After minus before, as a reader of the rounded figures would reckon it, where both are known."""
+        return None if self.before is None or self.after is None else round(self.after, 3) - round(self.before, 3)
 
 
 def comparisons(records: Sequence[Record]) -> list[Comparison]:

@@ -243,6 +243,12 @@ def launch(run: RunFolder) -> subprocess.Popen[bytes]:
     return process
 
 
+def launch_and_leave(run: RunFolder) -> None:
+    """Start a worker that nobody here waits for; once it has ended it leaves no process behind."""
+    process = launch(run)
+    threading.Thread(target=process.wait, name=f"end of {run.id}", daemon=True).start()
+
+
 def _works_on(run: RunFolder, pid: int) -> bool:
     worker = run.worker()
     return worker is not None and worker.pid == pid

@@ -290,25 +290,29 @@ class Scoring:
 
     def _ask_new(self, route: Route, numbers: Sequence[int], batch: Batch) -> None:
         """Ask about what is neither remembered nor asked already."""
-        asked = _Asked(call=None, numbers=[])  # type: ignore[arg-type]  # made below, once it is known what to ask
+        new: list[int] = []  # positions in the batch
         keys: list[bytes | None] = []
-        positions: list[int] = []
+        copies: dict[int, list[int]] = {}
+        here: dict[bytes, int] = {}
         for position, i in enumerate(numbers):
             key = content_key(self._scorer.version, route, batch, position)
             known, outcome = MEMORY.get(key) if key else (False, None)
             if known:
                 self._put(self._columns[route.key], [i], _as_answer(outcome))
+            elif key in here:
+                copies.setdefault(here[key], []).append(i)
             elif key and (place := self._places.get((route.key, key))):
                 place[0].copies.setdefault(place[1], []).append(i)
             else:
                 if key:
-                    self._places[route.key, key] = (asked, len(positions))
+                    here[key] = len(new)
                 keys.append(key)
-                positions.append(position)
-        if positions:
-            asked.numbers, asked.keys = [numbers[position] for position in positions], keys
-            asked.call = self._scorer.submit(route, part(batch, positions))
+                new.append(position)
+        if new:
+            call = self._scorer.submit(route, part(batch, new))
+            asked = _Asked(call, [numbers[position] for position in new], keys, copies)
             self._asked.append(asked)
+            self._places |= {(route.key, key): (asked, position) for key, position in here.items()}
 
     def _ask(self, route: Route, numbers: Sequence[int], batch: Batch) -> None:
         self._asked.append(_Asked(self._scorer.submit(route, batch), numbers))

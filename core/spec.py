@@ -168,7 +168,7 @@ class Plan(Part):
 
 def read_spec(path: Path) -> RunSpec:
     """The run spec in a YAML or JSON file; relative data paths may start at the working folder or at the file's own."""
-    return parse_spec(_read_document(path), str(path), base=path.parent)
+    return parse_spec(read_document(path), str(path), base=path.parent)
 
 
 def parse_spec(document: Any, where: str, base: Path | None = None) -> RunSpec:
@@ -179,7 +179,7 @@ def parse_spec(document: Any, where: str, base: Path | None = None) -> RunSpec:
 
 def read_plan(path: Path) -> Plan:
     """The rewards of a run spec, or of a document that is nothing but a routing table."""
-    document = _read_document(path)
+    document = read_document(path)
     if isinstance(document, Mapping) and "rewards" not in document:
         document = {"rewards": document}
     plan: Plan = _validate(Plan, document, str(path))
@@ -212,7 +212,8 @@ class _UniqueKeys(yaml.SafeLoader):
         return node
 
 
-def _read_document(path: Path) -> Any:
+def read_document(path: Path) -> Any:
+    """A YAML or JSON file's content; `UserError` where it cannot be read."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

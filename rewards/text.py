@@ -10,14 +10,22 @@ import json
 import math
 import numbers
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from rewards.declaration import RewardError
 
 FENCE = "```"
 PYTHON_TAGS = {"python", "python3", "py"}
 FENCED = re.compile(r"^ *```(?P<tag>[^\n`]*)$(?P<content>(?:\n(?! *```)[^\n]*)*)(?:\n *```[^\n]*)?", re.MULTILINE)
+
+
+Part = Annotated[
+    Literal["all", "answer", "last_line"],
+    Field(description="What is compared: all, what follows </think>, or the last line of that"),
+]
 
 
 def as_text(value: Any, column: str) -> str:
@@ -84,6 +92,39 @@ def _same_number(found: float, required: float) -> bool:
         return math.isclose(found, required, rel_tol=1e-9)
     except OverflowError:  # an integer too large for a float
         return False
+
+
+def texts_of(value: Any, column: str) -> tuple[str, ...]:
+    """The texts that a column gives: its own, or each of a list, which may be JSON text.
+
+    Text is read as a list only where it is a JSON list of texts: "[1, 2]" is an answer in itself.
+    """
+    listed = _listed(value) if isinstance(value, str) else value
+    if isinstance(listed, str) or not isinstance(listed, Sequence):
+        return (as_text(listed, column),)
+    if not listed:
+        raise RewardError(f"column {column!r} holds an empty list; give at least one text")
+    return tuple(as_text(item, column) for item in listed)
+
+
+def _listed(text: str) -> Any:
+    if not text.lstrip().startswith("["):
+        return text
+    try:
+        found = parse_json(text)
+    except ValueError:
+        return text
+    return found if found and all(isinstance(item, str) for item in found) else text
+
+
+def part_of(completion: str, part: str) -> str:
+    """The part of a completion that `Part` names; nothing where a model never stopped thinking."""
+    if part == "all":
+        return completion
+    _, end, answer = completion.rpartition("</think>")
+    if not end and "<think>" in completion:
+        answer = ""
+    return answer if part == "answer" else answer.strip().rpartition("\n")[2]
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from core.data import Data, first_rows, task_counts
 from core.errors import Problem, UserError
 from core.prompts import as_messages
 from core.routing import RoutingTable
-from core.runs import PROJECT, create_run, launch
+from core.runs import PROJECT, create_run, launch_and_leave
 from core.spec import RunSpec, parse_spec, parse_yaml
 from core.suggest import suggest_spec, suggested_name
 from core.uploads import keep_upload
@@ -107,7 +107,7 @@ def start(text: str) -> str:
         if errors := check(spec).errors:
             raise UserError(errors)
         run = create_run(spec)
-        launch(run)
+        launch_and_leave(run)
     except UserError as error:
         raise gr.Error(str(error), print_exception=False) from error
     gr.Info(t("start.started", run=run.id))

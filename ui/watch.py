@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from core import progress
 from core.errors import UserError
-from core.runs import RunFolder, all_runs, launch, state, stop, stop_requested
+from core.runs import RunFolder, all_runs, launch_and_leave, state, stop, stop_requested
 from core.series import Series, follow
 from ui.figures import reward_curves
 from ui.texts import t
@@ -97,7 +97,7 @@ def stop_run(run_id: str) -> None:
 
 def resume_run(run_id: str) -> None:
     """Go on from the last checkpoint."""
-    _told(lambda: launch(_folder(run_id)))
+    _told(lambda: launch_and_leave(_folder(run_id)))
 
 
 def show_run(run_id: str | None, seen: str | None) -> tuple[object, ...]:

@@ -34,13 +34,26 @@ def unsupported(model: nn.Module) -> str | None:
         if type(layer) is not LoraLinear or type(layer.get_base_layer()) is not nn.Linear:
             return f"{name} is a {type(layer.get_base_layer()).__name__} under {type(layer).__name__}, not plain LoRA"
         adapters = layer.active_adapters
-        if len(adapters) != 1 or layer.lora_variant or layer.fan_in_fan_out or any(layer.lora_bias.values()):
-            return f"{name} has a LoRA variant, a bias or several adapters"
+        reasons = {
+            "there are several adapters": len(adapters) != 1,
+            f"the adapter is {' and '.join(sorted({_kind(v) for v in layer.lora_variant.values()}))}": bool(
+                layer.lora_variant
+            ),
+            "the adapter has a bias (lora.lora_bias)": any(layer.lora_bias.values()),
+            f"{name} keeps its weights turned over (lora.fan_in_fan_out)": layer.fan_in_fan_out,
+        }
+        if reason := next((reason for reason, holds in reasons.items() if holds), None):
+            return f"{reason}, not plain LoRA"
     adapters_of = {
         id(p) for _, layer in adapted(model) for p in (*layer.lora_A.parameters(), *layer.lora_B.parameters())
     }
     other = next((name for name, p in model.named_parameters() if p.requires_grad and id(p) not in adapters_of), None)
     return f"{other} trains beside the LoRA layers" if other else None
+
+
+def _kind(variant: object) -> str:
+    """What people call a variant of PEFT's: Dora for DoraLinearVariant."""
+    return type(variant).__name__.removesuffix("LinearVariant")
 
 
 def adapted(model: nn.Module) -> Iterator[tuple[str, Any]]:

@@ -203,18 +203,21 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
                 wanted=wanted,
                 most=self.engine.most_tokens,
             )
-        if batch.keys() >= {"rollout_logprobs"} and "old_per_token_logps" not in batch:
-            self._measure_sampler(batch, logprobs, torch.ones_like(batch["advantages"]) if wanted is None else wanted)
+        if "rollout_logprobs" in batch:
+            policy = batch.get("old_per_token_logps", logprobs)  # as it was when it was sampled from
+            self._measure_sampler(batch, policy, torch.ones_like(batch["advantages"]) if wanted is None else wanted)
         if wanted is not None:
             entropies = torch.where(wanted[:, None], entropies, batch["rollout_entropies"])
-            logprobs = torch.where(wanted[:, None], logprobs, batch.get("old_per_token_logps", logprobs))
         return logprobs, entropies, None
 
     def _may_skip(self, batch: Mapping[str, torch.Tensor]) -> bool:
         """Whether completions without an advantage can be left out: they add nothing to the loss where it is the
         advantage's alone, and their entropies are known from sampling."""
         others = self.beta != 0.0 or self._entropy_bonus_enabled or self.top_entropy_quantile < 1.0
-        return "rollout_entropies" in batch and not others and self.loss_type != "vespo"
+        # Used several times, a batch is passed whole before its first use. Passed in part then, it would be rounded in
+        # another way, and in half precision some tokens would be clipped before anything was learnt.
+        again = "old_per_token_logps" in batch
+        return "rollout_entropies" in batch and not others and not again and self.loss_type != "vespo"
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> torch.Tensor:
         """Score the completions, keep them with their advantages, return their totals (N, 1)."""
@@ -267,11 +270,14 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
             self._micro_batch = {}
 
     def _measure_sampler(self, batch: Mapping[str, torch.Tensor], logprobs: torch.Tensor, wanted: torch.Tensor) -> None:
-        """How far the sampler's log-probabilities lie from the trained policy's, under the name TRL has for vLLM's."""
+        """How far the sampler's log-probabilities lie from the trained policy's, under the name TRL has for vLLM's.
+
+        Where no completion was passed, since none has an advantage, nothing is measured.
+        """
         mask = batch["completion_mask"] * wanted[:, None]
-        apart = (logprobs.detach() - batch["rollout_logprobs"]).abs() * mask
-        name = "sampling/sampling_logp_difference/mean"
-        self._metrics["train"][name].append((apart.sum() / mask.sum().clamp(min=1)).item())
+        if tokens := mask.sum().item():
+            apart = (logprobs.detach() - batch["rollout_logprobs"]).abs() * mask
+            self._metrics["train"]["sampling/sampling_logp_difference/mean"].append(apart.sum().item() / tokens)
 
     def prediction_step(self, model: Any, inputs: Any, *_: Any, **__: Any) -> tuple[None, None, None]:
         """Evaluation samples and scores; TRL would also compute a loss, which says nothing about held-out reward."""

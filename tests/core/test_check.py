@@ -62,6 +62,10 @@ def test_a_run_that_fits_has_no_problems_and_its_data(report):
             {"grpo": {"num_generations_eval": 3}},
             "error: grpo.per_device_eval_batch_size: 32 completions are not made of whole groups of 3.",
         ),
+        (
+            {"grpo": {"per_device_train_batch_size": 8}},
+            "warning: grpo.per_device_train_batch_size: 1 prompts at once for 2 tasks: each step ",
+        ),
         # models
         ({"model": "embeded"}, "error: model: there is no model 'embeded'. Did you mean 'embedded'?"),
         ({"model": "./nowhere"}, "error: model: ./nowhere: there is no such folder."),
@@ -135,3 +139,11 @@ def test_empty_cells_are_counted_for_each_task_and_column(tmp_path):
         "math": (20, {"prompt": 0, "answer": 0, "mood": 20}),
         "poetry": (20, {"prompt": 0, "answer": 20, "mood": 10}),
     }
+
+
+def test_a_folder_that_is_nearly_named_so_is_pointed_out(report, tmp_path, monkeypatch):
+    (tmp_path / "mistral").mkdir()
+    (tmp_path / "mistral" / "config.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert any("Did you mean './mistral'?" in line for line in told(report(model="misstral")))
+    assert not any("Did you mean" in line for line in told(report(model="gpt2")))

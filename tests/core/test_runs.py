@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
+import psutil
 import pytest
 
 from core.errors import UserError
@@ -17,6 +19,7 @@ from core.runs import (
     create_run,
     kill,
     launch,
+    launch_and_leave,
     record_worker,
     runs_root,
     state,
@@ -142,6 +145,13 @@ class TestLaunch:
         monkeypatch.setattr(sys, "executable", "/bin/false")
         with pytest.raises(UserError, match=r"could not start.*worker\.log"):
             launch(run)
+
+    def test_a_worker_that_nobody_waits_for_leaves_no_process_behind(self, run):
+        launch_and_leave(run)  # its data is not there, so it ends at once
+        waiting = next(thread for thread in threading.enumerate() if thread.name == f"end of {run.id}")
+        waiting.join(60)
+        assert state(run) == "failed"
+        assert [child for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE] == []
 
     def test_a_finished_run_is_not_started_again(self, run, worker):
         attempt = record_worker(run, worker.pid).attempt

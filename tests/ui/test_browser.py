@@ -203,7 +203,7 @@ def test_a_run_that_goes_the_slower_way_says_so_and_why(page, document):
     status = page.locator("#status")
     expect(status).to_contain_text("sampled by TRL's own, slower way: engine.sampling is trl.", timeout=PATIENCE_MS)
     expect(status).to_contain_text("The training pass is TRL's own, slower one")
-    expect(status).to_contain_text("LoRA variant")
+    expect(status).to_contain_text("the adapter is Dora, not plain LoRA")
     expect(status).to_contain_text("finished", timeout=PATIENCE_MS)
 
 

@@ -88,7 +88,14 @@ class TestTRL:
             ("granite", {"logits_scaling": 8.0}, {}, {}, "changed by logits_scaling", "changed by logits_scaling"),
             ("gpt2", {"n_embd": 32}, {"fan_in_fan_out": True}, {}, "Conv1D", "Conv1D"),
             ("llama", {"attention_dropout": 0.1}, {}, {}, "has dropout", "has dropout"),
-            ("llama", {}, {"use_dora": True}, {}, "LoRA variant", "LoRA variant"),
+            (
+                "llama",
+                {},
+                {"use_dora": True},
+                {},
+                "the adapter is Dora",
+                "the adapter is Dora",
+            ),
             ("llama", {}, {}, {"cache_implementation": "static"}, "cache_implementation is set", None),
             ("llama", {}, {}, {"generation_kwargs": {"num_beams": 2}}, "generation_kwargs is set", None),
             (

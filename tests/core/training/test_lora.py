@@ -92,7 +92,7 @@ class TestUnsupported:
     @pytest.mark.parametrize(
         ("lora", "says"),
         [
-            ({"use_dora": True}, "LoRA variant"),
+            ({"use_dora": True}, "the adapter is Dora, not plain LoRA"),
             ({"lora_bias": True, "target_modules": ["q_proj"]}, "a bias"),
             ({"bias": "all"}, "trains beside the LoRA layers"),
             ({"modules_to_save": ["lm_head"]}, "trains beside|not plain LoRA"),

@@ -29,7 +29,7 @@ def trainer(folders, tmp_path):
     def built(engine=None, held_out=0, **grpo):
         rows = write_rows(tmp_path / "rows.jsonl", tagged_rows(20))
         exact = {"bf16": False, "model_init_kwargs": {"dtype": "float32"}}
-        document = spec_document(folders(), rows, **exact, **grpo)
+        document = spec_document(folders(), rows, **{**exact, **grpo})
         document["engine"] = engine or {}
         document["data"]["held_out"] = {"rows_per_task": held_out}
         spec = parse_spec(document, "toy")
@@ -205,6 +205,27 @@ class TestRun:
         apart = [record["trainer"]["sampling/sampling_logp_difference/mean"] for record in records]
         assert len(apart) == 3
         assert max(apart) < 1e-3
+
+    def test_the_samplers_distance_is_known_where_a_batch_is_used_again_and_not_made_up_where_none_was_passed(
+        self, trainer
+    ):
+        name = "sampling/sampling_logp_difference/mean"
+        run = trainer(max_steps=2, num_iterations=2, save_steps=100)
+        run.train()
+        lines = run._recorder.run.metrics_path.read_text().splitlines()
+        assert all(0 < json.loads(line)["trainer"][name] < 1e-3 for line in lines)
+        mask = torch.ones(4, 3, dtype=torch.long)
+        before = len(run._metrics["train"][name])
+        batch = {"completion_mask": mask, "rollout_logprobs": torch.zeros(4, 3)}
+        run._measure_sampler(batch, torch.zeros(4, 3), torch.zeros(4, dtype=torch.bool))
+        assert len(run._metrics["train"][name]) == before
+
+    def test_in_half_precision_no_token_is_clipped_before_anything_was_learnt(self, trainer):
+        half = {"bf16": True, "model_init_kwargs": {"dtype": "bfloat16"}}
+        run = trainer(max_steps=1, num_iterations=2, save_steps=100, **half)
+        run.train()
+        record = json.loads(run._recorder.run.metrics_path.read_text().splitlines()[0])
+        assert record["trainer"]["clip_ratio/region_mean"] == 0.0
 
     def test_completions_are_scored_while_others_are_sampled(self, trainer, monkeypatch):
         run = trainer(max_steps=1, save_steps=100)
