@@ -33,7 +33,7 @@ uname sysinfo getrandom getcwd exit exit_group set_tid_address arch_prctl getcpu
 """
 SOCKETS = "recvfrom shutdown"  # of pairs within one process, which asyncio needs
 SERVER_ONLY = """
-wait4 waitid kill setsid prctl prlimit64 setrlimit seccomp recvmsg close_range chdir
+wait4 waitid kill setsid sched_setaffinity prctl prlimit64 setrlimit seccomp recvmsg close_range chdir
 """
 FILES = """
 open openat openat2 creat access faccessat faccessat2 stat lstat newfstatat statx statfs fstatfs readlink readlinkat

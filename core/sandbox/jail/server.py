@@ -107,6 +107,7 @@ class Server:
                     self._start_test(job, files, announce, standard, children)
             finally:
                 os.close(announce)
+            confine.roam()
             code = self._wait(children[-1], deadline)
             os.set_blocking(ready, False)
             said = b"".join(iter(lambda: _read_some(ready), b""))
@@ -127,6 +128,7 @@ class Server:
         children: list[int],
     ) -> None:
         """The program and its tester, each with what the other must not see."""
+        confine.stay_on_this_core()
         theirs, ours = socket.socketpair()
         with theirs, ours:  # while they are open here, a dead child is not noticed at the other end
             keep = [files["program"], theirs.fileno()]

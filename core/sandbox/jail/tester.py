@@ -310,7 +310,7 @@ def main(tests: list[str], candidate: str, descriptor: int, verdicts: int) -> No
 def _passes(test: str, candidate: str, names: _Names, tester: Tester) -> bool:
     try:
         tree = ast.parse(test, "test.py")
-        for name, module in modules_meant(tree).items():
+        for name, module in modules_meant(tree).items() if "." in test else ():
             names.setdefault(name, module)
         if candidate:
             names["candidate"] = tester.name(candidate)
