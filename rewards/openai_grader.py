@@ -13,14 +13,12 @@ Source: OpenAI's documentation of graders, and the types of its Python library 3
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from rewards.chat_endpoint import (
     TIME_LIMIT,
@@ -37,140 +35,28 @@ from rewards.chat_endpoint import (
 from rewards.custom import custom
 from rewards.declaration import Batch, BatchFunction, Example, Outcome, Reward, RewardError, trl_reward
 from rewards.expression import parse
+from rewards.grader_types import (
+    TEMPLATE,
+    AnyGrader,
+    LabelModel,
+    Multi,
+    Python,
+    Said,
+    ScoreModel,
+    StringCheck,
+    columns_of,
+    filled,
+)
 from rewards.llm_judge import read_score
 from rewards.rubric import Parts, fenced, joined, plain
 from rewards.text import parse_json, shown
 
-TEMPLATE = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
-PATH = re.compile(r"(item|sample)((?:\.\w+|\[\d+\])+)")
-STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 LONGEST_SIMILAR = 20_000  # characters; the measures take time in their product
-
-
-class Grader(BaseModel):
-    """What all graders have."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    name: str = ""
-
-
-class StringCheck(Grader):
-    """Equal, not equal, contains, contains in either case."""
-
-    type: Literal["string_check"]
-    input: str
-    reference: str
-    operation: Literal["eq", "ne", "like", "ilike"]
-
-
-class TextSimilarity(Grader):
-    """How much alike two texts are, 0 to 1."""
-
-    type: Literal["text_similarity"]
-    input: str
-    reference: str
-    evaluation_metric: Literal[
-        "fuzzy_match", "bleu", "gleu", "rouge_1", "rouge_2", "rouge_3", "rouge_4", "rouge_5", "rouge_l"
-    ]
-
-
-class Python(Grader):
-    """`grade(sample, item)`."""
-
-    type: Literal["python"]
-    source: str
-
-
-class Said(BaseModel):
-    """A message to a judge."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    role: Literal["user", "assistant", "system", "developer"]
-    content: str | dict[str, Any] | list[str | dict[str, Any]]
-
-    @property
-    def text(self) -> str:
-        """Its text, or that of its parts."""
-        parts = self.content if isinstance(self.content, list) else [self.content]
-        return "\n".join(part if isinstance(part, str) else str(part.get("text", "")) for part in parts)
-
-
-class SamplingParams(BaseModel):
-    """How a judge is sampled."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    temperature: float | None = None
-    max_completions_tokens: int | None = None
-
-
-class ScoreModel(Grader):
-    """A number from a judge."""
-
-    type: Literal["score_model"]
-    input: list[Said]
-    model: str
-    range: tuple[float, float] = (0.0, 1.0)
-    sampling_params: SamplingParams = SamplingParams()
-
-
-class LabelModel(Grader):
-    """1 where a judge gives one of the passing labels, else 0."""
-
-    type: Literal["label_model"]
-    input: list[Said]
-    model: str
-    labels: list[str]
-    passing_labels: list[str]
-    sampling_params: SamplingParams = SamplingParams()
-
-
-class Multi(Grader):
-    """A formula over other graders."""
-
-    type: Literal["multi"]
-    graders: dict[str, AnyGrader]
-    calculate_output: str
-
-
-AnyGrader = Annotated[
-    StringCheck | TextSimilarity | Python | ScoreModel | LabelModel | Multi, Field(discriminator="type")
-]
-Multi.model_rebuild()
 
 
 def _read(value: Any) -> Any:
     """A grader may come as JSON text."""
     return parse_json(value) if isinstance(value, str) else value
-
-
-def texts_of(grader: Any) -> list[str]:
-    """All texts of a grader in which templates count."""
-    match grader:
-        case StringCheck() | TextSimilarity():
-            return [grader.input, grader.reference]
-        case ScoreModel() | LabelModel():
-            return [message.text for message in grader.input]
-        case Multi():
-            return [text for part in grader.graders.values() for text in texts_of(part)]
-    return []
-
-
-def columns_of(grader: Any) -> tuple[str, ...]:
-    """The columns that its templates name; RewardError where one is no template of OpenAI's."""
-    found = {}
-    for text in texts_of(grader):
-        for place in TEMPLATE.findall(text):
-            match = PATH.fullmatch(place)
-            if match is None:
-                raise RewardError(
-                    f"{{{{{place}}}}} is no template; write {{{{item.column}}}} or {{{{sample.output_text}}}}"
-                )
-            if match[1] == "item":
-                found[STEP.findall(match[2])[0][0]] = True
-    return tuple(found)
 
 
 def _shaped(reward: Reward, parameters: BaseModel) -> Reward:
@@ -383,34 +269,6 @@ def _total(grader: Multi, outcomes: Mapping[str, Outcome]) -> Outcome:
         return float(_formula(grader).value(outcomes))
     except (ArithmeticError, ValueError) as error:
         return RewardError(f"calculate_output has no value here: {error}")
-
-
-def filled(text: str, row: Mapping[str, Any], completion: str) -> str:
-    """A text with its templates filled in, in one pass: what is filled in is never read as a template."""
-
-    def value(match: re.Match[str]) -> str:
-        place = PATH.fullmatch(match[1])
-        assert place is not None  # `columns_of` has refused others
-        found: Any = dict(row) if place[1] == "item" else _sample(completion, place[2])
-        for name, index in STEP.findall(place[2]):
-            try:
-                found = found[name] if name else found[int(index)]
-            except (KeyError, IndexError, TypeError):
-                raise RewardError(
-                    f"there is no {match[1]} in this {'row' if place[1] == 'item' else 'sample'}"
-                ) from None
-        return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False, default=str)
-
-    return TEMPLATE.sub(value, text)
-
-
-def _sample(completion: str, path: str) -> dict[str, Any]:
-    if not path.startswith(".output_json"):
-        return {"output_text": completion}
-    try:
-        return {"output_json": parse_json(completion)}
-    except ValueError:
-        raise RewardError(f"the completion is no JSON, which sample.output_json needs: {shown(completion)}") from None
 
 
 def _checked(operation: str) -> Callable[[str, str], float]:
