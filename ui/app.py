@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 
 import gradio as gr
 
 from core.errors import Problem, UserError
+from core.sandbox import level
 from ui import start, watch
 from ui.texts import t
 from ui.theme import CSS, theme
@@ -30,6 +32,7 @@ def serve(host: str, port: int) -> int:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     if in_use(host, port):
         raise UserError(Problem(f"{host}:{port}", "something else listens there already.", "Name another with --port."))
+    threading.Thread(target=_tell_level, daemon=True).start()  # the page does not wait for what it tries
     build_app().launch(
         server_name=host,
         server_port=port,
@@ -41,6 +44,10 @@ def serve(host: str, port: int) -> int:
         show_error=True,
     )
     return 0
+
+
+def _tell_level() -> None:
+    print(level(), flush=True)
 
 
 def in_use(host: str, port: int) -> bool:

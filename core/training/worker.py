@@ -85,6 +85,8 @@ def train(run: RunFolder, stop: Stop) -> Exit:
     report = check(spec)
     if report.errors or report.data is None:
         raise UserError(report.errors)
+    if report.sandbox is not None:
+        print(report.sandbox, flush=True)
     check_same_data(run, report.data)
     checkpoint = last_checkpoint(run)
     step = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
