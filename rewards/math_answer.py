@@ -1,25 +1,28 @@
 r"""A mathematical answer, compared by value: for sums, word problems and everything with a number or formula as result.
 
-The answer is what the completion says last: the last \boxed{...} if there is one, else the last number (or, where the
-gold answer is a formula, the last formula between dollar signs or the last line). Listing numbers in the hope that
-one is right earns nothing, nor does a box that is never closed, as in an output cut off at its length limit.
+One place of the completion counts: its last \boxed{...}, else its last <answer> tag, else what follows the last `####`
+or "the answer is", else its last number (or, where the gold answer is a formula, its last formula or line). Several
+answers there, as in `41 or 42`, are wrong, and so is a box that is never closed, as in an output cut off at its limit.
 
 Where the gold answer is a number, the answer must be one too, worked out: `5 + 37`, `2^10` and `12/4` only repeat the
-question (`worked_out` turns that off). Numbers may be written 1,000, 0.5, 1/2, \frac{1}{2}, 50% or 3 \times 10^5.
-Whole numbers must be equal, others may differ in the seventh decimal; with a percent sign on one side only, 50% is
-both 50 and 0.5. `42!` at the end of a sentence is an exclamation, inside a box or formula a factorial. A gold answer
-that is a time, ratio, date or quotient with a rest (10:30, 2:3, 7 R 3) is an error, as mathematics would misread it, as
-is one that math-verify would not find equal to itself. Formulas, sets and intervals are compared by math-verify.
+question (`worked_out` turns that off). Numbers may be written 1,000, 1 000, 1.000,5, 0,5, 1/2, 3\frac{1}{2}, 50%, 2
+million, 3 \times 10^5, 0.1\overline{6} or with digits of any script. Whole numbers must be equal, others may differ in
+the seventh decimal (`tolerance` allows more). What a sign or word says on one side only may be left out: 50% is both 50
+and 0.5. A unit may be left out as well; where both sides name one of the same kind, 5 cm is 0.05 m and not 5 m. A ratio
+or time such as 2:3 must have the same parts. `42!` at the end of a sentence is an exclamation, inside a box or formula
+a factorial. Formulas, sets, intervals and equations are compared by math-verify, within limits of size and time.
 
-A model may write anything, so only a short end of the completion is read, and what would take for ever to work out
-(nested powers, huge factorials) is not an answer.
+The gold answer may be a list of accepted ones (in a CSV file, a JSON list of texts). One that has no value (2023-01-01,
+3 PM, 7 R 3) is an error, as mathematics would misread it, as is one that would not be found equal to itself.
+
+What cannot be closed: a guess is right as often as it is likely, so ask for answers that are hard to guess; and what a
+completion says beside its answer, such as a wrong derivation, is not looked at.
 """
 
 from __future__ import annotations
 
-import logging
 import re
-import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -28,34 +31,51 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from rewards.declaration import Example, RewardError, reward
-from rewards.numbers_in_text import DEGREES, NUMBER, Number, last_number, only_number, plain_text
-from rewards.text import as_text, shown
-
-TAIL = 2000  # characters read at the end of a completion
-LONGEST = 300  # characters of one formula
-DEEPEST = 10  # levels of brackets in one formula; the parser takes half a second for ten
-SECONDS = 5  # for math-verify to read or compare; only the main thread can be interrupted
-
-BOX = re.compile(r"\\f?box(?:ed)?\s*\{")
-SPAN = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
-LEAD = re.compile(r".*(?:\b(?:is|are|be|equals|so|thus|hence|therefore)\b|:)\s*(?=\S)", re.IGNORECASE)
-# What letters are not words of a sentence: \text{...}, LaTeX commands, names of functions.
-WORDS = re.compile(
-    r"\\text\w*\s*\{[^{}]*\}|\\(?:begin|end)\{\w+\*?\}|\\[A-Za-z]+|\b(?:sin|cos|tan|log|exp|max|min|mod|gcd|lcm)\b"
+from rewards.final_answer import TAIL, Answer, boxed, final_answer, last_of, said_to_be
+from rewards.formulas import LONGEST, formula_text, parsed, same_formula, value_of
+from rewards.numbers_in_text import (
+    DEGREES,
+    NUMBER,
+    Number,
+    is_listed,
+    last_match,
+    number_of,
+    only_number,
+    plain_text,
+    point_decimals,
 )
-# Times, ratios, dates and quotients with a rest: mathematics would read a fraction, a difference or a product.
+from rewards.text import as_text, parse_json, shown
+from rewards.units import Unit, conversion, raised_powers, unit_at
+
+SPAN = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+LIST_OF_SPANS = re.compile(r"\s*(?:[,;]\s*)?(?:and|or)?\s*")
+LEAD = re.compile(r".*(?:\b(?:is|are|be|equals|so|thus|hence|therefore)\b|:(?=\s))\s*(?=\S)", re.IGNORECASE)
+# What letters are not words of a sentence: \text{...}, LaTeX commands, names of functions, products of variables.
+WORDS = re.compile(
+    r"\\text\w*\s*\{[^{}]*\}|\\(?:begin|end)\{\w+\*?\}|\\[A-Za-z]+|\b(?:max|min|mod|gcd|lcm|abcd?|xyzw?|pqr|mnp)\b"
+)
+# Dates, clock times and quotients with a rest: mathematics would read a fraction, a difference or a product.
 NO_VALUE = re.compile(
-    r"[0-9]\s*(?:\{?:\}?|\\colon\b)\s*[0-9]|\b(?:1[0-2]|[1-9])\s*[ap]\.?m\b|[0-9]\s*R\s*[0-9]|[0-9]\s+r\.?\s*[0-9]"
+    r"\b(?:1[0-2]|[1-9])(?::[0-9]{2})?\s*[ap]\.?m\b|[0-9]\s*R\s*[0-9]|[0-9]\s+r\.?\s*[0-9]"
     r"|^\s*(?:[0-9]{4}([-/.])[0-9]{1,2}\1[0-9]{1,2}|[0-9]{1,2}([-/.])[0-9]{1,2}\2[0-9]{2,4})(?![0-9])",
     re.IGNORECASE,
 )
-# Units after a number; 2x and 3ab are formulas.
-UNIT_WORDS = re.compile(r"(?<=[0-9%])\s*(?![abceiknpqrtuvwxyz]{1,3}$)[A-Za-z][A-Za-z ]*\.?$")
-# What takes long already while it is read, or where its size does not show.
-COSTLY = re.compile(r"\d{3}\s*!|!\s*\)*\s*!|\d{60}|\\(?:sum|prod|int|lim|[dt]?binom)\b")
-MOST_BITS = 10_000
+RATIO = re.compile(r"(?<![0-9.:])[0-9]+(?:\.[0-9]+)?(?:\s*:\s*[0-9]+(?:\.[0-9]+)?)+(?![0-9:])")
+COLON = re.compile(r"\{:\}|\\colon(?![A-Za-z])")
+EQUALS = re.compile(r"(?<![<>!\\])=")
+APPROXIMATELY = re.compile(r"\\(?:approx|simeq)(?![A-Za-z])\s*|≈\s*")
+SEVERAL = re.compile(r"[,;]|\b(?:or|and)\b|\\(?:lor|land|vee|wedge)\b")
+BRACKETS = re.compile(r"\([^()]*\)|_\{[^{}]*\}")
+TEXT = re.compile(r"\\(?:text|math)(?:normal|rm|bf|it|sf)?\s*\{(\s*[A-Za-zµΩ°€£¥][^{}]*)\}|\\mbox\s*\{([^{}]*)\}")
+# Units after a number; 2x, 3ab and 2m^2 are formulas.
+UNIT_WORDS = re.compile(
+    r"(?<=[0-9%.}])(?:\s*(?![abceiknpqrtuvwxyz]{1,3}$)(?![a-z]\s*\^)|\s+)(?!(?:or|and|to)\b)"
+    r"[A-Za-zµΩ€£¥°][A-Za-zµΩ.²³⁻¹]*(?:\^\{?-?[1-9]\}?)?(?:[ /·*-][ /]?[A-Za-zµΩ.²³⁻¹]+(?:\^\{?-?[1-9]\}?)?)*$"
+)
+CURRENCY = re.compile(r"^(-?)\s*[€£¥₹]\s*(?=[0-9.])")
 
 FORTY_TWO = {"answer": "42"}
+FIVE_CM = {"answer": "5 cm"}
 
 
 @reward(
@@ -65,11 +85,18 @@ FORTY_TWO = {"answer": "42"}
         Example("I think it is 41, no 43", 0.0, FORTY_TWO, note="wrong"),
         Example("", 0.0, FORTY_TWO, note="empty"),
         Example("42", None, note="the row has no answer", error="no 'answer'"),
-        Example("40, 41, 42, 43, 44", 0.0, FORTY_TWO, note="listing numbers does not help"),
+        Example("40, 41, 42", 0.0, FORTY_TWO, note="listing numbers does not help"),
+        Example(r"\boxed{41} or \boxed{42}", 0.0, FORTY_TWO, note="in boxes neither"),
         Example(r"\boxed{5 + 37}", 0.0, FORTY_TWO, note="nor does repeating the question"),
         Example(r"\boxed{41}, or rather $\boxed{42\text{ cm}}$, see page 7", 1.0, FORTY_TWO, note="the last box"),
+        Example("The answer is 42, because 6 * 7 = 42 (step 3).", 1.0, FORTY_TWO, note="what is said to be it"),
         Example(r"So $x = \frac{1}{2}$.", 1.0, {"answer": "50%"}, note="a half in other words"),
         Example(r"The roots are $\{3, -1\}$.", 1.0, {"answer": r"\{-1, 3\}"}, note="a set, in any order"),
+        Example("about 0.3333", 0.0, {"answer": "1/3"}, note="not a third"),
+        Example("about 0.3333", 1.0, {"answer": "1/3"}, {"tolerance": 0.001}, "unless a tolerance allows it"),
+        Example("It is 0.05 m long.", 1.0, FIVE_CM, note="another unit"),
+        Example("5 m", 0.0, FIVE_CM, note="the wrong unit"),
+        Example("42", 1.0, {"answer": ["6 * 7", "42"]}, note="one of the accepted answers"),
         Example("42", None, {"answer": "the moon"}, error="'the moon'", note="the answer is not mathematics"),
     ],
     source="math-verify (Hugging Face) for formulas; the last-number rule as in GSM8K evaluations",
@@ -78,69 +105,114 @@ FORTY_TWO = {"answer": "42"}
 def math_answer(
     completion: str,
     answer: Any,
+    unit: Any = None,
     *,
     require_box: Annotated[bool, Field(description=r"Only a \boxed{...} answer counts")] = False,
     worked_out: Annotated[bool, Field(description="Where the answer is a number, 5 + 37 does not count as 42")] = True,
+    tolerance: Annotated[
+        float, Field(ge=0, lt=1, description="How far off a number may be, as a share of the answer: 0.01 is a percent")
+    ] = 0.0,
 ) -> float:
     r"""1 if the final answer of the completion is mathematically equal to the gold answer, else 0.
 
-    `math_answer("5 + 37 = 42", answer=42)` is 1.0. The gold answer may be a number or text, a \boxed solution, or text
-    that ends in `#### 42` (GSM8K).
+    `math_answer("5 + 37 = 42", answer=42)` is 1.0. The gold answer may be a number, a formula with or without dollar
+    signs, a \boxed solution, text that ends in `#### 42` (GSM8K), or a list of accepted answers. A column `unit` names
+    the unit of an answer that is a bare number; one that is not known (apples) is not looked at.
     """
-    gold = _gold(as_text(answer, "answer"))
-    box = _last_box(completion)
-    if box is None and (require_box or not completion.strip()):
+    golds = [gold for text in _accepted(answer) for gold in _golds(text)]
+    said = final_answer(completion)
+    if not said.text.strip() or (require_box and not said.boxed):
         return 0.0
-    if gold.number is None:
-        return float(_same_formula(gold.text, _last_formula(completion) if box is None else box))
-    if box is not None and plain_text(box).strip(" $.") == gold.text:  # with the gold answer's own unit
-        return 1.0
-    if box is None:
-        found, undone = last_number(plain_text(completion[-TAIL:])), False
-    else:
-        found, undone = _boxed_number(box, worked_out), not worked_out
-    return float(found is not None and _same_number(gold.number, found, undone))
+    measure = unit_at(plain_text(unit).strip(" $")) if isinstance(unit, str) else None
+    rules = _Rules(worked_out, Fraction(str(tolerance)), measure)
+    return float(any(_right(gold, said, rules) for gold in golds))
 
 
-def _same_number(gold: Number, found: Number, undone: bool = False) -> bool:
-    """Whether a number is the gold one; 12/4 is not 3, unless the gold answer is 12/4 itself or `undone` allows it."""
-    return gold.matches(found) and (undone or found.undone in (None, gold.undone))
+@dataclass(frozen=True)
+class _Rules:
+    """What the parameters and the row say: see `math_answer`; the unit is that of an answer without one of its own."""
+
+    worked_out: bool
+    tolerance: Fraction
+    unit: Unit | None
 
 
 @dataclass(frozen=True)
 class _Gold:
-    """The gold answer.
+    """A gold answer.
 
     Attributes:
-        text: what it says.
+        text: what it says; for a formula as `formula_text` has it.
         number: its value, where it is a plain number.
+        unit: the unit of that, where one is named.
+        ratio: its parts, where it is a ratio or time.
     """
 
     text: str
-    number: Number | None
+    number: Number | None = None
+    unit: Unit | None = None
+    ratio: tuple[Fraction, ...] = ()
+
+
+def _accepted(answer: Any) -> list[str]:
+    """The accepted answers that a column holds; "[0, 1]" is an interval, a JSON list of texts is a list."""
+    listed = answer
+    if isinstance(answer, str) and answer.lstrip().startswith("["):
+        try:
+            listed = parse_json(answer)
+        except ValueError:
+            listed = answer
+        if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
+            listed = answer
+    if isinstance(listed, str) or not isinstance(listed, Sequence):
+        return [as_text(answer, "answer")]
+    if not listed:
+        raise RewardError("column 'answer' holds an empty list; give at least one accepted answer")
+    return [as_text(item, "answer") for item in listed]
 
 
 @lru_cache(maxsize=4096)
-def _gold(answer: str) -> _Gold:
-    text = _last_box(answer) or answer.rpartition("####")[2]
-    text = plain_text(text).strip().strip("$").strip().rstrip(".")
-    text = plain_text(DEGREES.sub("", text))
+def _golds(answer: str) -> tuple[_Gold, ...]:
+    """What a gold answer may mean: `1,5` is one and a half, or one and five."""
+    text = plain_text(DEGREES.sub("", plain_text(_gold_text(answer)))).strip()
     if NO_VALUE.search(text):
         raise _unreadable(answer)
-    number = only_number(text) or only_number(UNIT_WORDS.sub("", text))
-    if number is None:
-        _check_formula(text, answer)
-    elif (repeated := last_number(text)) is None or not _same_number(number, repeated):
+    if ratio := RATIO.fullmatch(_after_equals(text)):
+        return (_Gold(text, ratio=_ratio_parts(ratio[0])),)
+    english = point_decimals(text)
+    found = _measured(english)
+    if found is None:
+        return (_checked_formula(text, answer),)
+    repeated = _numbers(Answer(text), _Rules(True, Fraction(0), None))
+    if not any(_same_number(found, other) for other in repeated):
         raise _unreadable(answer)
-    return _Gold(text, number)
+    gold = _Gold(text, *found)
+    if english != text and re.fullmatch(r"-?[0-9]+,[0-9]+", text):
+        return gold, _Gold(formula_text(text))
+    return (gold,)
 
 
-def _check_formula(text: str, answer: str) -> None:
+def _gold_text(answer: str) -> str:
+    """The part of a gold answer that is the answer, without dollar signs around formulas."""
+    if (text := boxed(answer)) is None:
+        text = answer.rpartition("####")[2]
+        text = said_to_be(text) or text
+    text = text.strip().rstrip(".")
+    if spans := _spans(text):
+        if not LIST_OF_SPANS.fullmatch(text[: spans[0].start()] + text[spans[-1].end() :]):
+            return re.sub(r"(?<!\\)\$|\\[()\[\]]", "", text)  # $125$ miles
+        return ", ".join("".join(filter(None, span.groups())) for span in spans)
+    return text.strip("$")
+
+
+def _checked_formula(text: str, answer: str) -> _Gold:
+    formula = formula_text(text)
     no_value = NUMBER.fullmatch(text)  # 1/0, or longer than any number worth reading
-    readable = not no_value and len(text) <= LONGEST and not re.search(r"[^\W\d_]{3}", WORDS.sub(" ", text))
+    readable = not no_value and len(formula) <= LONGEST and not re.search(r"[^\W\d_]{3}", WORDS.sub(" ", formula))
     # What would be wrong if a completion repeated it is no answer either.
-    if not readable or _parse(text) is None or not _same_formula(text, _last_formula(text)):
+    if not readable or not same_formula(formula, formula_text(_formula(Answer(text)))):
         raise _unreadable(answer)
+    return _Gold(formula)
 
 
 def _unreadable(answer: str) -> RewardError:
@@ -149,107 +221,119 @@ def _unreadable(answer: str) -> RewardError:
     )
 
 
-def _last_box(text: str) -> str | None:
-    r"""What the last \boxed{...} holds; "" if it is never closed, None if there is none."""
-    starts = [match.end() for match in BOX.finditer(text)]
-    if not starts:
+def _right(gold: _Gold, said: Answer, rules: _Rules) -> bool:
+    if gold.ratio:
+        return _ratio(said) == gold.ratio
+    if gold.number is None:
+        return same_formula(gold.text, formula_text(_formula(said)), rules.tolerance)
+    if said.boxed and plain_text(said.text).strip(" $.") == gold.text:  # with the gold answer's own unit
+        return True
+    mine = gold.number, gold.unit or rules.unit
+    return any(_same_number(mine, found, rules) for found in _numbers(said, rules))
+
+
+def _same_number(
+    gold: tuple[Number, Unit | None], found: tuple[Number, Unit | None], rules: _Rules | None = None
+) -> bool:
+    """Whether a number is the gold one; 12/4 is not 3, unless the gold answer is 12/4 itself or the rules allow it."""
+    (number, unit), (other, other_unit) = gold, found
+    done = other.undone in (None, number.undone) or (rules is not None and not rules.worked_out)
+    return done and number.matches(other, rules.tolerance if rules else None, conversion(unit, other_unit))
+
+
+def _numbers(said: Answer, rules: _Rules) -> list[tuple[Number, Unit | None]]:
+    """The number that a completion gives; two where one is rounded, as in x = 22/7 ≈ 3.14."""
+    text = said.text if said.boxed else _end(said.text)
+    text = raised_powers(point_decimals(APPROXIMATELY.sub("≈", plain_text(text))))
+    if said.boxed:
+        *before, last = EQUALS.split(text)
+        if SEVERAL.search(BRACKETS.sub("", " ".join(before))):  # x = 41 or x = 42
+            return []
+        exact, _, rounded = last.partition("≈")
+        return _chain(_whole(exact, rules.worked_out), _whole(rounded, rules.worked_out) if rounded else None)
+    match = last_match(text)
+    if match is None:
+        spans = _spans(text)
+        found = _whole(EQUALS.split(spans[-1][0])[-1], rules.worked_out) if len(spans) == 1 else None
+        return [found] if found else []
+    number = number_of(match)
+    if number is None or is_listed(match):
+        return []
+    before_it = text[: match.start()].rstrip(" $")
+    earlier = last_match(before_it[:-1].rstrip(" $")) if before_it.endswith("≈") else None
+    value = number_of(earlier) if earlier and not earlier.string[earlier.end() :] else None
+    return _chain((value, None) if value else None, (number, unit_at(text, match.end())))
+
+
+def _end(text: str) -> str:
+    """As much of the end of a text as its last number needs: less to read where that is near the end."""
+    near = text[-400:]
+    return near if re.search(r"\d", near[-250:]) and re.search(r"\s", near[:150]) else text[-TAIL:]
+
+
+def _chain(exact: tuple[Number, Unit | None] | None, rounded: tuple[Number, Unit | None] | None) -> list[Any]:
+    """What a ≈ b gives: both where b is a rounded, else the first that is a number."""
+    found = [number for number in (exact, rounded) if number]
+    if len(found) == 2 and abs(found[0][0].value - found[1][0].value) > found[1][0].step / 2:
+        return found[:1]
+    return found
+
+
+def _whole(text: str, worked_out: bool) -> tuple[Number, Unit | None] | None:
+    """The number, with its unit, that a whole text is; a sum is none, if it is to be worked out."""
+    text = text.strip().strip("$").strip().rstrip(" .")
+    if found := _measured(text):
+        return found
+    formula = parsed(formula_text(text))
+    if getattr(formula, "is_Rational", False):
+        return Number(Fraction(formula.p, formula.q)), None
+    value = value_of(formula)
+    if value is None or (value.rational and worked_out):
         return None
-    depth = 1
-    for i, character in enumerate(text[starts[-1] : starts[-1] + TAIL], starts[-1]):
-        escaped = text[i - 1] == "\\"
-        depth += 0 if escaped else (character == "{") - (character == "}")
-        if depth == 0:
-            return text[starts[-1] : i]
-    return ""
+    return Number(value.value), None
 
 
-def _boxed_number(box: str, worked_out: bool) -> Number | None:
-    text = re.split(r"(?<![<>!\\])=", plain_text(box))[-1].strip(" $").rstrip(" $.")
+def _measured(text: str) -> tuple[Number, Unit | None] | None:
+    """The plain number that a text is, alone or with a unit after it."""
     if (number := only_number(text)) is not None:
-        return number
-    formula = _parse(text)
-    if not worked_out and getattr(formula, "is_rational", False):
-        formula = formula.doit()
-    # What is not a finite number by now is a sum still to be worked out, a set, a symbol, ...
-    bare = getattr(formula, "is_Number", False) and formula.is_finite
-    return Number(Fraction(str(formula))) if bare else None
+        return number, None
+    text = CURRENCY.sub(r"\1", TEXT.sub(lambda words: f" {(words[1] or words[2]).strip()}", text))
+    text = re.sub(r"\s+", " ", text).strip().rstrip(" .")[:LONGEST]
+    number = only_number(UNIT_WORDS.sub("", DEGREES.sub("", text)))
+    return (number, unit_at(text, match.end())) if number and (match := NUMBER.search(text)) else None
 
 
-def _last_formula(completion: str) -> str:
-    tail = completion[-TAIL:].strip()
-    if spans := SPAN.findall(tail):
-        return "".join(spans[-1])
-    line = tail.rpartition("\n")[2]
-    return LEAD.sub("", line).rstrip(" .")
+def _formula(said: Answer) -> str:
+    """The formula that a completion gives: the last between dollars, with those listed before it, or the last line."""
+    if said.boxed:
+        return plain_text(said.text)
+    text = said.text[-TAIL:].strip()
+    if spans := _spans(text):
+        return plain_text(", ".join("".join(filter(None, span.groups())) for span in spans))
+    return plain_text(LEAD.sub("", text.rpartition("\n")[2]).rstrip(" ."))
 
 
-def _same_formula(gold: str, found: str) -> bool:
-    parsed = _parse(plain_text(found), known=gold)
-    if parsed is None:
-        return False
-    from math_verify import verify
-    from math_verify.errors import TimeoutException
-
-    try:
-        return bool(verify(_parse(gold, known=gold), parsed, timeout_seconds=_seconds(), raise_on_error=True))
-    except TimeoutException:
-        raise RewardError(
-            f"{shown(found)} could not be compared with the answer {shown(gold)} in {SECONDS} s"
-        ) from None
-    except Exception:  # sympy raises anything on what it cannot compare: then the two are not known to be equal
-        return False
+def _spans(text: str) -> list[re.Match[str]]:
+    """The last formula between dollars, with those before it that it continues: $1$, $2$ and $3$."""
+    found: list[re.Match[str]] = []
+    for span in SPAN.finditer(text):
+        if found and not LIST_OF_SPANS.fullmatch(text, found[-1].end(), span.start()):
+            found = []
+        found.append(span)
+    return found
 
 
-@lru_cache(maxsize=4096)
-def _parse(text: str, known: str = "") -> Any:
-    """The sympy object that a formula stands for; None if it cannot be read, or would take too long.
-
-    Args:
-        text: the formula, without dollar signs.
-        known: a formula that is trusted; costly operations that it has itself are let through.
-    """
-    if not text.strip() or len(text) > LONGEST or _depth(text) > DEEPEST:
-        return None
-    if text != known and any(costly not in known for costly in COSTLY.findall(text)):
-        return None
-    from math_verify import LatexExtractionConfig, parse
-    from math_verify.errors import TimeoutException
-
-    try:
-        found = parse(
-            f"${text.strip().strip('$')}$",
-            [LatexExtractionConfig()],
-            fallback_mode="no_fallback",
-            parsing_timeout=_seconds(),
-            raise_on_error=True,
-        )
-    except TimeoutException:
-        raise RewardError(f"{shown(text)} could not be read as mathematics in {SECONDS} s") from None
-    except Exception:  # the parser raises anything on what is not LaTeX
-        return None
-    return found[0] if found and _bits(found[0]) < MOST_BITS else None
+def _ratio(said: Answer) -> tuple[Fraction, ...]:
+    """The parts of the last ratio; of one that all of a box is, at most with words, as in 10:30 AM."""
+    text = _after_equals(plain_text(said.text[-TAIL:])) if said.boxed else COLON.sub(":", plain_text(said.text[-TAIL:]))
+    found = last_of(RATIO, text)
+    alone = not said.boxed or not re.search(r"[0-9]", RATIO.sub("", text, count=1))
+    return _ratio_parts(found[0]) if found and alone else ()
 
 
-def _bits(formula: Any) -> float:
-    """Roughly how long the numbers get when a formula is worked out."""
-    sizes = [_bits(part) for part in getattr(formula, "args", ())]
-    if getattr(formula, "is_Pow", False):
-        return sizes[0] * 2 ** min(sizes[1], 60)
-    value = abs(formula.p) if getattr(formula, "is_Rational", False) else 2
-    return sum(sizes) if sizes else float(value.bit_length())
+def _ratio_parts(text: str) -> tuple[Fraction, ...]:
+    return tuple(map(Fraction, text.split(":")))
 
 
-def _depth(text: str) -> int:
-    depths = [0]
-    for character in text:
-        depths.append(depths[-1] + (character in "([{") - (character in ")]}"))
-    return max(depths)
-
-
-def _seconds() -> int | None:
-    """The time limit given to math-verify: it works by SIGALRM, so in the main thread only."""
-    if threading.current_thread() is threading.main_thread():
-        return SECONDS
-    for name in ("math_verify.parser", "math_verify.grader"):
-        logging.getLogger(name).setLevel(logging.ERROR)  # it warns that the limit is off
-    return None
+def _after_equals(text: str) -> str:
+    return EQUALS.split(COLON.sub(":", text))[-1].strip(" $.")

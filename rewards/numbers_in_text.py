@@ -1,6 +1,7 @@
 r"""Plain numbers as people and models write them: 1,000, -0.5, 1/2, 3 1/2, \frac{1}{2}, 50%, 6e23, 3 \times 10^5.
 
-The quick path of `math_answer`: exact fractions, no computer algebra.
+The quick path of `math_answer`: exact fractions, no computer algebra. `point_decimals` rewrites what other countries
+write, 1.000,5 and 1 000, so that the rest knows one notation.
 """
 
 from __future__ import annotations
@@ -14,23 +15,26 @@ LONGEST = 400  # characters of one number
 LARGEST_EXPONENT = 400
 SAME_DECIMALS = Fraction(1, 2_000_000)  # half a unit of the sixth decimal, as math-verify rounds
 SAME_SIZE = Fraction(1, 1000)  # so that 0.00000001 and 0.00000002 stay different
+SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 
 DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
 NUMBER = re.compile(
     rf"""
     (?<![A-Za-z0-9_.])(?<![0-9],)                           # not inside a word or a longer number
     (?P<sign>(?<![)\]}}])[-+])?
-    (?: (?P<whole>[0-9]+)(?:[ \t]+(?=[0-9]+/[0-9])|[ \t]*(?=\\[dt]?frac)) )?       # a mixed number, 3 1/2
+    (?: (?P<whole>[0-9]+)(?:[ \t]+(?=[0-9]+/[0-9])|[ \t]*(?=\\[dct]?frac)) )?      # a mixed number, 3 1/2
     (?:
-        \\[dt]?frac\s*\{{\s*(?P<over>-?[0-9]+)\s*\}}\s*\{{\s*(?P<under>[0-9]+)\s*\}}
-      | \\[dt]?frac\s?(?P<over1>[0-9])\s?(?P<under1>[0-9])
+        \\[dct]?frac\s*(?:\{{\s*(?P<over>-?[0-9]+)\s*\}}|(?P<over1>[0-9]))
+            \s*(?:\{{\s*(?P<under>[0-9]+)\s*\}}|(?P<under1>[0-9])(?![0-9]))
+      | (?P<once>[0-9]*\.[0-9]*)\\(?:overline|bar)\s*\{{\s*(?P<again>[0-9]+)\s*\}}     # 0.1666... as 0.1\overline{{6}}
       | (?P<number>{DIGITS})
         (?: \s?/\s?(?P<slash>[0-9]+)
           | [eE](?P<exponent>[-+]?[0-9]+)
-          | \s*(?:\\times|\\cdot|×|·|\*)\s*10\s*(?:\^|\*\*)\s*\{{?\s*(?P<power>-?[0-9]+)\s*\}}?
+          | \s*(?:\\times|\\cdot|[×·*x])\s*10\s*(?:\^|\*\*)\s*\{{?\s*(?P<power>-?[0-9]+)\s*\}}?
         )?
     )
-    (?P<percent>\s*(?:\\?%|percent\b))?
+    (?P<percent>\s*(?:\\?%|(?i:per\ ?cent(?:age)?|pct)\b))?
+    (?:\s*(?P<scale>(?i:thousand|million|billion|trillion))\b)?
     """,
     re.VERBOSE,
 )
@@ -44,7 +48,10 @@ OPERAND_AFTER = re.compile(
     # 42! is an exclamation where a sentence ends, else a factorial
     r"!(?:[!*_\"')\]]*[ \t]*[a-z0-9+\-/×÷=$\\^(]|[ \t]+\*[ \t]*[0-9]))"
 )
-SAME_CHARACTERS = str.maketrans("−–－﹣⁄０１２３４５６７８９％", "----/0123456789%")
+SAME_CHARACTERS = str.maketrans(
+    "−–－﹣⁄％٪．٫，٬،（）：\u00a0\u2007\u2009\u202f",
+    "----/%%..,,,():    ",
+)
 VULGAR = re.compile("[¼-¾⅐-⅞]")  # ½ and the like
 ROOT = re.compile(r"√\s*(?:([0-9]+(?:\.[0-9]+)?|[a-z])|\(([^()]*)\))")
 # A minus in words or set apart; at the start of a later line "- 42" is an item of a list, after a word a dash.
@@ -52,8 +59,25 @@ MINUS_WORD = re.compile(r"(?P<operand>[0-9)\]}%]\s*)?\b(?:minus|negative)\s+(?=\
 MINUS_APART = re.compile(r"(\A\s*|[=:({$][ \t]*|\b(?:is|are|be|equals)[ \t]+)-[ \t]+(?=\\?\$?\.?[0-9])")
 MINUS_MONEY = re.compile(r"(?<![0-9A-Za-z)\]}$])-\\?\$(?=\.?[0-9])")
 DEGREES = re.compile(r"\s*(?:°\s?[CF]?|\^\s*(?:\\circ\b|\{\s*\\circ\s*\}))$")
-SPACING = re.compile(r"(?<!\\)\\[,!;: ]")
+COMMA = re.compile(r" ?\{ ?, ?\} ?|, ?\\! ?")  # of thousands, as LaTeX writes them
+THIN_SPACE = re.compile(r"(?<=[0-9])\\[,;:](?=[0-9]{3}(?![0-9]))|\\!")
+SPACING = re.compile(r"(?<!\\)(?:\\[,;: ]|\\q?quad)")
 BOLD = re.compile(r"\\(?:mathbf|textbf|mathrm|mathit|text|boldsymbol|bm)\{(-?[0-9][0-9.,]*)\}")
+# 1 000 and 1'000; 1.000,5 and 1.000.000; 1,00,000; 1,5
+NOT_ENGLISH = re.compile(
+    r"(?<![0-9A-Za-z_.,])(?:"
+    r"([1-9][0-9]{0,2}(?:[ '’][0-9]{3})+)(?:[.,]([0-9]+))?"
+    r"|([1-9][0-9]{0,2}(?:\.[0-9]{3})+),([0-9]+)"
+    r"|([1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3})"
+    r"|(?![1-9][0-9]{0,2},[0-9]{3}(?![0-9]))([0-9]+),([0-9]+)"
+    r")(?![0-9]|[.,/][0-9])"
+)
+# What stands between two candidates: 41 or 42; 40, 41; x = 1 and x = 2.
+BETWEEN = re.compile(
+    r"[\s$*)\\]*(?:(?P<comma>[,;])\s*)?(?P<word>(?:or|and)\b)?[\s$*(\\]*(?:(?P<name>[A-Za-z])\s*=[\s$]*)?"
+)
+WINDOW = 200  # characters in which the last number is looked for first
+LONGEST_MATCH = 100  # of a number that the window may have cut
 
 
 @dataclass(frozen=True)
@@ -64,26 +88,73 @@ class Number:
         value: its exact value; without the percent sign, 50 for 50%.
         percent: whether a percent sign follows it.
         undone: for a division that was left undone, such as 12/4, what is divided by what.
+        scale: the power of ten that follows as a word: 1000 for "2 thousand", whose value is 2.
+        step: one unit of its last decimal, where it is one: 1/100 for 3.14.
     """
 
     value: Fraction
     percent: bool = False
     undone: tuple[int, int] | None = None
+    scale: int = 1
+    step: Fraction = Fraction(0)
 
-    def matches(self, other: Number) -> bool:
-        """Whether the other number says the same: 50% matches 50%, 50 and 0.5."""
-        if self.percent == other.percent:
-            return _close(self.value, other.value)
-        whole, share = (other, self) if self.percent else (self, other)
-        return _close(whole.value, share.value) or _close(whole.value, share.value / 100)
+    def matches(self, other: Number, tolerance: Fraction | None = None, unit: Fraction = Fraction(1)) -> bool:
+        """Whether the other number says the same: 50% matches 50%, 50 and 0.5; 2 million matches 2 and 2000000.
+
+        Args:
+            other: a number that was found.
+            tolerance: how far it may be off, as a share of this one.
+            unit: how many of this one's units one of the other's makes.
+        """
+        for mine, theirs in self._readings(other):
+            theirs *= unit
+            if _close(mine, theirs) or (tolerance and abs(mine - theirs) <= tolerance * abs(mine)):
+                return True
+        return False
+
+    def _readings(self, other: Number) -> list[tuple[Fraction, Fraction]]:
+        """What the two may mean, as pairs to compare: a sign or word on one side only may be left out."""
+        factor, other_factor = self._factor, other._factor
+        if factor == other_factor:
+            return [(self.value, other.value)]
+        whole = [(self.value * factor, other.value * other_factor)]
+        return whole if factor != 1 != other_factor else [(self.value, other.value), *whole]
+
+    @property
+    def _factor(self) -> Fraction:
+        return self.scale * (Fraction(1, 100) if self.percent else Fraction(1))
 
 
 def plain_text(text: str) -> str:
     r"""The text with one spelling of minus, digits, thousands, ½ and √, no bold: `−１{,}000` becomes `-1,000`."""
-    text = SPACING.sub("", text.translate(SAME_CHARACTERS).replace("{,}", ","))
-    text = ROOT.sub(lambda root: rf"\sqrt{{{root[1] or root[2]}}}", VULGAR.sub(_latex_fraction, BOLD.sub(r"\1", text)))
+    if not text.isascii():
+        text = "".join(map(_ascii_digit, text.translate(SAME_CHARACTERS)))
+        text = ROOT.sub(lambda root: rf"\sqrt{{{root[1] or root[2]}}}", VULGAR.sub(_latex_fraction, text))
+    if "\\" in text or "{" in text:
+        text = SPACING.sub(" ", THIN_SPACE.sub("", COMMA.sub(",", text)))
+        text = BOLD.sub(r"\1", text)
     text = MINUS_WORD.sub(lambda minus: f"{minus['operand']}- " if minus["operand"] else "-", text)
-    return MINUS_MONEY.sub("-", MINUS_APART.sub(r"\1-", text))
+    return MINUS_MONEY.sub("-", MINUS_APART.sub(r"\1-", text)) if "-" in text else text
+
+
+def point_decimals(text: str) -> str:
+    """The text with the numbers of other notations as English ones: `1.000,5`, `1 000` and `1,5` as 1000.5, 1000, 1.5.
+
+    What may be English stays: 1,000 is a thousand, and 1.000 is one.
+    """
+    return NOT_ENGLISH.sub(_english, text)
+
+
+def _english(match: re.Match[str]) -> str:
+    spaced, spaced_part, dotted, dotted_part, grouped, plain, plain_part = match.groups()
+    whole = "".join(filter(str.isdigit, spaced or dotted or grouped or plain))
+    decimals = spaced_part or dotted_part or plain_part
+    return f"{whole}.{decimals}" if decimals else whole
+
+
+def _ascii_digit(character: str) -> str:
+    """A digit of any script, such as ٤ or ４, as one of 0 to 9; other characters as they are."""
+    return str(unicodedata.decimal(character)) if character.isdecimal() else character
 
 
 def _latex_fraction(vulgar: re.Match[str]) -> str:
@@ -95,34 +166,78 @@ def only_number(text: str) -> Number | None:
     """The number that the whole text is, if it is one."""
     text = DEGREES.sub("", text.strip()).removeprefix("\\$").removeprefix("$").strip()
     match = NUMBER.fullmatch(text) if len(text) <= LONGEST else None
-    return _number(match) if match else None
+    return number_of(match) if match else None
 
 
 def last_number(text: str) -> Number | None:
     """The last number of a text; None where that one is part of a formula, has no value or is absurdly long."""
+    match = last_match(text)
+    return number_of(match) if match else None
+
+
+def last_match(text: str) -> re.Match[str] | None:
+    """Where the last number of a text is; None where that one is part of a formula."""
     last = None
-    for match in NUMBER.finditer(text):
-        last = match
+    for start in (max(0, len(text) - WINDOW), 0):
+        for match in NUMBER.finditer(text, start):
+            last = match
+        if last is not None and (start == 0 or last.start() > start + LONGEST_MATCH):
+            break
     if last is None or OPERAND_BEFORE.search(text[: last.start()]) or OPERAND_AFTER.match(text, last.end()):
         return None
-    return _number(last)
+    return last
 
 
-def _number(match: re.Match[str]) -> Number | None:
+def is_listed(last: re.Match[str]) -> bool:
+    """Whether the last number of a text is one of several candidates, as in `41 or 42` or `40, 41, 42`."""
+    text, gaps, after = last.string, [], last
+    for match in reversed(list(NUMBER.finditer(text, max(0, last.start() - WINDOW), last.start()))):
+        gap = BETWEEN.fullmatch(text, match.end(), after.start())
+        if gap is None or not (gap["comma"] or gap["word"]) or not _same_name(text[: match.start()], gap["name"]):
+            break
+        candidate, number = number_of(match), number_of(last)
+        if candidate is None or number is None or not number.matches(candidate):
+            gaps.append(gap)
+        after = match
+    # "Out of 100, 42 are red" has a comma, too, but is no list.
+    return len(gaps) > 1 or any(gap["word"] for gap in gaps) or (len(gaps) == 1 and _ends(text, last.end()))
+
+
+def _same_name(before: str, name: str | None) -> bool:
+    """Whether a text ends in `x =`, where the candidate after it is introduced by `x =` as well."""
+    return name is None or re.search(rf"{name}\s*=[\s$]*$", before[-20:]) is not None
+
+
+def _ends(text: str, end: int) -> bool:
+    return not text[end:].partition("\n")[0].strip(" .!*$)")
+
+
+def number_of(match: re.Match[str]) -> Number | None:
+    """What a match of NUMBER is worth; None where it has no value or is absurdly long."""
     if len(match[0]) > LONGEST:
         return None
-    over = match["over"] or match["over1"] or match["number"].replace(",", "")
     under = int(match["under"] or match["under1"] or match["slash"] or 1)
     exponent = match["exponent"] or match["power"] or "0"
     if under == 0 or len(exponent) > 5 or abs(int(exponent)) > LARGEST_EXPONENT:
         return None
-    value = Fraction(over) / under * Fraction(10) ** int(exponent)
+    over = match["over"] or match["over1"] or (match["number"] or "").replace(",", "")
+    value = (
+        (Fraction(over) if over else _repeating(match["once"], match["again"])) / under * Fraction(10) ** int(exponent)
+    )
     undone = (int(over), under) if under != 1 and value.denominator == 1 and over.lstrip("-").isdigit() else None
     if match["whole"]:
         if not 0 < value < 1:
             return None
         value += int(match["whole"])
-    return Number(-value if match["sign"] == "-" else value, bool(match["percent"]), undone)
+    step = Fraction(1, 10 ** len(over.partition(".")[2])) if match["number"] and under == 1 and exponent == "0" else 0
+    scale = SCALES[match["scale"].lower()] if match["scale"] else 1
+    return Number(-value if match["sign"] == "-" else value, bool(match["percent"]), undone, scale, Fraction(step))
+
+
+def _repeating(once: str, again: str) -> Fraction:
+    r"""The value of 0.1\overline{6}: what stands once, and the digits that go on for ever."""
+    decimals = len(once.partition(".")[2])
+    return Fraction(once + "0") + Fraction(int(again), (10 ** len(again) - 1) * 10**decimals)
 
 
 def _close(a: Fraction, b: Fraction) -> bool:

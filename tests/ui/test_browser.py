@@ -103,7 +103,7 @@ def document(model, tmp_path):
 def test_the_example_is_ready_to_start_at_once(page):
     note = page.locator("#start-note")
     expect(note).to_contain_text("No errors. Tasks: 4. Rows to train on: 480. Held out: 32.")
-    expect(note).to_contain_text("Sandbox: strong (limits, system calls filtered, no files by Landlock")
+    expect(note).to_contain_text("(limits, system calls filtered")
     expect(page.locator("#start-run")).to_be_enabled()
     for task in ("math", "code", "sentiment", "json"):
         expect(page.locator("#tasks")).to_contain_text(task)

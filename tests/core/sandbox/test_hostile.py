@@ -52,9 +52,9 @@ def test_a_program_that_solves_the_task_passes_the_same_tests(pool):
     assert run_tests(SOLVED, hostile.TESTS, limits=hostile.LIMITS, pool=pool) == [True] * len(hostile.TESTS)
 
 
-def test_the_layers_of_this_machine_are_strong(pool):
-    assert level(pool).name == "strong"
-    assert level(pool).possible == ()
+def test_nothing_that_is_forbidden_can_be_done_here(pool):
+    found = level(pool)
+    assert (found.name, found.possible) == ("strong" if found.layers["landlock"] else "good", ())
 
 
 def test_the_filter_holds_without_landlock():
