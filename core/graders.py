@@ -1,30 +1,49 @@
 """OpenAI's graders in and out: a grader as a route of a task, a task's routes as a grader.
 
-In: the reward `openai_grader` scores any grader as it is. Out: what has a counterpart on that service; what has none is
-an error that names it, since a grader that scores something else would be worse than none.
+In: the reward `openai_grader` scores any grader as it is. Out: only what scores the same on that service; anything else
+is an error that names it, since a grader that scores something else would be worse than none.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
 from core.errors import Problem, UserError
+from core.sandbox import Limits, SandboxError, describe_function
 from core.spec import Route
 from rewards import declared
 from rewards.declaration import RewardError
-from rewards.rubric import PLACEHOLDER
+from rewards.expression import parse
 
-SAMPLE = "{{sample.output_text}}"
-SIMILAR = {"rouge1": "rouge_1", "rouge2": "rouge_2", "rougeL": "rouge_l"}
-OPERATIONS = {"equals": "eq", "not_equals": "ne", "contains": "like"}
-# Parameters of text_match with which it is what string_check is.
-STRICT = {"ignore_space": False, "part": "all", "longest": 0, "whole_words": False, "ignore_punctuation": False}
-POWER = re.compile(r"\*\*")
+# Parameters of text_match with which it is what string_check is, for answers that are one text.
+STRICT = {
+    "ignore_space": False,
+    "part": "all",
+    "longest": 0,
+    "whole_words": False,
+    "ignore_punctuation": False,
+    "pattern": "",
+}
+OPERATIONS = {("equals", False): "eq", ("contains", False): "like", ("contains", True): "ilike"}  # by `ignore_case`
+# What a formula of that service may hold, beside numbers and names.
+ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.USub, ast.BinOp, ast.UnaryOp, ast.Call, ast.Constant)
+FUNCTIONS = {"min", "max", "abs", "floor", "ceil", "exp", "sqrt", "log"}
+MEND = "Exported are openai_grader, text_match with equals or contains, custom with grade(), and formula over these."
+
+
+@dataclass(frozen=True)
+class _Exported:
+    """Graders by their name, and the formula over them that gives the score."""
+
+    graders: Mapping[str, Mapping[str, Any]]
+    formula: str
 
 
 def from_openai(grader: Any, label: str | None = None) -> Route:
@@ -39,7 +58,7 @@ def from_openai(grader: Any, label: str | None = None) -> Route:
     except ValidationError as error:
         detail = error.errors()[0]
         place = ".".join(map(str, detail["loc"]))
-        raise UserError(Problem(f"{place}", f"{detail['msg']}.", "See docs/graders.md for what is read.")) from None
+        raise UserError(Problem(place, f"{detail['msg']}.", "See docs/graders.md for what is read.")) from None
     except RewardError as error:
         raise UserError(Problem("grader", f"{error}.", "See docs/graders.md.")) from None
     return route
@@ -48,92 +67,92 @@ def from_openai(grader: Any, label: str | None = None) -> Route:
 def to_openai(routes: Sequence[Route], name: str) -> dict[str, Any]:
     """A grader that scores as a task's routes do: one as it is, several as their weighted sum.
 
+    Routes of weight 0 are left out: they are watched here, and nothing there.
+
     Raises:
         UserError: a route has no counterpart among OpenAI's graders.
     """
-    if len(routes) == 1 and routes[0].weight == 1:
-        return {**_exported(routes[0].name, routes[0].params, routes[0].key), "name": name}
-    keys = [re.sub(r"\W", "_", route.key) for route in routes]
-    pairs = list(zip(keys, routes, strict=True))
+    counting = [route for route in routes if route.weight != 0]
+    parts = [_exported(route.name, route.params, _key(route.key, n)) for n, route in enumerate(counting)]
+    if not parts:
+        raise UserError(Problem(name, "every route has weight 0.", "There is nothing to export."))
+    graders = {key: grader for part in parts for key, grader in part.graders.items()}
+    if len(counting) == 1 and counting[0].weight == 1 and parts[0].formula in graders:
+        return {**graders[parts[0].formula], "name": name}
+    formula = " + ".join(f"{route.weight!r} * ({part.formula})" for route, part in zip(counting, parts, strict=True))
+    alone = len(counting) == 1 and counting[0].weight == 1
     return {
         "type": "multi",
         "name": name,
-        "graders": {key: _exported(route.name, route.params, key) for key, route in pairs},
-        "calculate_output": " + ".join(f"{route.weight:g} * {key}" for key, route in pairs),
+        "graders": graders,
+        "calculate_output": parts[0].formula if alone else formula,
     }
 
 
-def _exported(name: str, params: Mapping[str, Any], key: str) -> dict[str, Any]:
-    settings = declared(name, params).parameters(**params).model_dump()
+def _key(label: str, n: int) -> str:
+    """A name that a formula can hold, and no other route has."""
+    return f"{re.sub(r'[^A-Za-z0-9_]', '_', label)}_{n + 1}".lstrip("0123456789_") or f"route_{n + 1}"
+
+
+def _exported(name: str, params: Mapping[str, Any], key: str) -> _Exported:
+    try:
+        settings = declared(name, params).parameters(**params).model_dump()
+    except (ValidationError, RewardError) as error:
+        raise UserError(Problem(f"reward {key!r}", f"{error}.", "Mend the route first.")) from None
     match name:
         case "openai_grader":
             grader = params["grader"]
-            return {**(json.loads(grader) if isinstance(grader, str) else grader), "name": key}
-        case "custom" if "def grade(" in settings["code"]:
-            return {"type": "python", "name": key, "source": settings["code"]}
-        case "text_match" if settings["how"] in OPERATIONS and all(settings[part] == STRICT[part] for part in STRICT):
-            operation = OPERATIONS[settings["how"]]
-            if settings["ignore_case"] and operation != "like":
-                raise _no_counterpart(key, "string_check ignores case only where it looks for a part: ilike")
-            return {
-                "type": "string_check",
-                "name": key,
-                "input": SAMPLE,
-                "reference": "{{item.answer}}",
-                "operation": "ilike" if settings["ignore_case"] else operation,
-            }
-        case "rouge" if settings["measure"] == "fmeasure":
-            return _similar(key, SIMILAR[settings["kind"]])
-        case "fuzzy" if settings["kind"] == "ratio":
-            return _similar(key, "fuzzy_match")
-        case "bleu":
-            return _similar(key, "bleu")
-        case "llm_judge":
-            return _judge(key, settings)
+            return _nested({**(json.loads(grader) if isinstance(grader, str) else grader), "name": key}, key)
+        case "custom" if settings["function"] in ("", "grade") and _is_grade(settings["code"], settings["function"]):
+            return _Exported({key: {"type": "python", "name": key, "source": settings["code"]}}, key)
+        case "text_match" if all(settings[part] == STRICT[part] for part in STRICT):
+            if operation := OPERATIONS.get((settings["how"], settings["ignore_case"])):
+                check = {"input": "{{sample.output_text}}", "reference": "{{item.answer}}", "operation": operation}
+                return _Exported({key: {"type": "string_check", "name": key, **check}}, key)
         case "formula":
-            parts = settings["parts"] or {}
-            names = _names(settings["expression"])
-            found = {part: parts.get(part, {"reward": part, "params": {}}) for part in names}
-            return {
-                "type": "multi",
-                "name": key,
-                "graders": {part: _exported(one["reward"], one["params"], part) for part, one in found.items()},
-                "calculate_output": POWER.sub("^", settings["expression"]),
-            }
-    mend = "Only openai_grader, text_match, custom with grade(), fuzzy, bleu, rouge, llm_judge and formula can."
-    raise _no_counterpart(key, f"{name} with these parameters has no counterpart among OpenAI's graders", mend)
+            return _formula(settings, key)
+    raise UserError(Problem(f"reward {key!r}", f"{name} with these parameters scores nothing that OpenAI's do.", MEND))
 
 
-def _similar(key: str, metric: str) -> dict[str, Any]:
-    return {
-        "type": "text_similarity",
-        "name": key,
-        "input": SAMPLE,
-        "reference": "{{item.reference}}",
-        "evaluation_metric": metric,
+def _nested(grader: dict[str, Any], key: str) -> _Exported:
+    """A grader of graders has its parts beside those of others: that service has only one level."""
+    if grader["type"] != "multi":
+        return _Exported({key: grader}, key)
+    names = {name: f"{key}_{name}" for name in grader["graders"]}
+    graders = {names[name]: {**part, "name": names[name]} for name, part in grader["graders"].items()}
+    return _Exported(graders, _renamed(grader["calculate_output"].replace("^", "**"), names))
+
+
+def _formula(settings: Mapping[str, Any], key: str) -> _Exported:
+    expression = parse(settings["expression"])
+    given = settings["parts"] or {}
+    parts = {
+        name: _exported(*_part(given.get(name), name), f"{key}_{n + 1}") for n, name in enumerate(expression.names)
     }
+    graders = {name: grader for part in parts.values() for name, grader in part.graders.items()}
+    return _Exported(graders, _renamed(expression.text, {name: f"({part.formula})" for name, part in parts.items()}))
 
 
-def _judge(key: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    text = PLACEHOLDER.sub(
-        lambda place: SAMPLE if place[1] == "completion" else f"{{{{item.{place[1]}}}}}", settings["rubric"]
-    )
-    sampling = {"temperature": settings["temperature"], "max_completions_tokens": settings["max_tokens"]}
-    return {
-        "type": "score_model",
-        "name": key,
-        "model": settings["model"],
-        "range": list(settings["scale"]),
-        "input": [{"role": "user", "content": text}],
-        "sampling_params": {name: value for name, value in sampling.items() if value is not None},
-    }
+def _part(given: Mapping[str, Any] | None, name: str) -> tuple[str, Mapping[str, Any]]:
+    return (name, {}) if given is None else (given["reward"], given["params"])
 
 
-def _names(expression: str) -> tuple[str, ...]:
-    from rewards.expression import parse
+def _renamed(text: str, names: Mapping[str, str]) -> str:
+    """A formula with other names, in that service's signs; UserError where it holds more than that service knows."""
+    tree = ast.parse(text.strip(), mode="eval").body
+    for node in ast.walk(tree):
+        call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id not in FUNCTIONS
+        if isinstance(node, ast.expr | ast.operator | ast.unaryop) and (
+            call or not isinstance(node, (*ARITHMETIC, ast.Name))
+        ):
+            what = f"{text!r:.80} holds {ast.unparse(node)!r:.40}, which their formulas do not know."
+            raise UserError(Problem("formula", what, f"They know + - * / ^ and {', '.join(sorted(FUNCTIONS))}."))
+    return re.sub(r"\b[A-Za-z_]\w*\b", lambda word: names.get(word[0], word[0]), text).replace("**", "^")
 
-    return parse(expression).names
 
-
-def _no_counterpart(key: str, what: str, mend: str = "") -> UserError:
-    return UserError(Problem(f"reward {key!r}", f"{what}.", mend))
+def _is_grade(code: str, function: str) -> bool:
+    """Whether the function that `custom` calls is `grade(sample, item)`."""
+    try:
+        return describe_function(code, function, Limits()).contract == "grade"
+    except SandboxError as error:
+        raise UserError(Problem("custom", f"{error}.", "See docs/sandbox.md.")) from None

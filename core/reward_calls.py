@@ -8,13 +8,12 @@ remembered, so that the same completion is not scored twice.
 from __future__ import annotations
 
 import hashlib
-import inspect
 import pickle
 import signal
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
@@ -25,14 +24,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pebble import ProcessExpired, ProcessPool
 
+import rewards
 from core.prompts import as_messages
 from core.spec import Route
 from rewards import declared, registry
-from rewards.declaration import Batch, Outcome, Reward, RewardError
+from rewards.declaration import Batch, Reward, RewardError
 
 Row = Mapping[str, Any]
 
-CHUNK = 16  # completions per call of a reward whose pace is not known yet
+CHUNK = 4  # completions per call of a reward whose pace is not known yet
+PATIENCE = 4  # times a reward's limit for one completion that a chunk of several may take
 LARGEST_CHUNK = 1024
 CHUNK_S = 0.02  # that a call should take: long enough to hide the hand-over, short enough to spread over processes
 SLOW_S = 1e-3  # per completion, from which it pays to remember scores
@@ -83,14 +84,17 @@ class Pace:
 
 
 class Memory:
-    """Scores of deterministic rewards by their version, parameters, completion and columns; safe between threads."""
+    """Scores of deterministic rewards by their version, parameters, completion and columns; safe between threads.
+
+    Errors are not remembered: what caused one may be over.
+    """
 
     def __init__(self, size: int = REMEMBERED) -> None:
         self._size = size
-        self._known: OrderedDict[bytes, Outcome] = OrderedDict()
+        self._known: OrderedDict[bytes, float | None] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: bytes) -> tuple[bool, Outcome]:
+    def get(self, key: bytes) -> tuple[bool, float | None]:
         """Whether it is known, and what it is."""
         with self._lock:
             if key not in self._known:
@@ -103,8 +107,8 @@ class Memory:
         with self._lock:
             self._known.clear()
 
-    def put(self, key: bytes, outcome: Outcome) -> None:
-        """Remember an outcome; the one not asked for the longest is forgotten."""
+    def put(self, key: bytes, outcome: float | None) -> None:
+        """Remember a score; the one not asked for the longest is forgotten."""
         with self._lock:
             self._known[key] = outcome
             while len(self._known) > self._size:
@@ -127,8 +131,8 @@ def content_key(version: str, route: Route, batch: Batch, i: int) -> bytes | Non
 
 def library_version() -> str:
     """A digest of the reward library's files as they are now: a reward may use others, as a formula does."""
-    folder = Path(inspect.getfile(registry)).parent
-    files = [path.read_bytes() for path in sorted(folder.glob("*.py"))]
+    (folder,) = rewards.__path__
+    files = [path.read_bytes() for path in sorted(Path(folder).glob("*.py"))]
     return hashlib.blake2b(b"\0".join(files), digest_size=8).hexdigest()
 
 
@@ -155,6 +159,10 @@ def part(batch: Batch, numbers: Sequence[int]) -> Batch:
     )
 
 
+class PoolBroke(Exception):
+    """The scoring processes are gone, such as by the death of an idle one; nothing is known about the scores."""
+
+
 class Call:
     """Completions that one reward scores in one go, under way in a scoring process.
 
@@ -170,34 +178,41 @@ class Call:
         self._reward = reward_of(route)
         self._batch = batch
         self._pool = pool
-        self.future = self._schedule(batch)
+        self._future = self._schedule(batch)
 
-    def answer(self) -> Answer:
-        """Wait for the scores; where the process hung or died, find the completion to blame one by one."""
+    def answer(self, look: Callable[[Any], None] = lambda future: None) -> Answer:
+        """Wait for the scores; where the process hung or died, find the completion to blame one by one.
+
+        Args:
+            look: waits for a future, where the caller has more to do than wait.
+        """
+        look(self._future)
+        start = time.perf_counter()
         try:
-            return self._received(self.future)
+            return self._received(self._future)
         except FAILURES as error:
             if not self._reward.per_completion or self.count == 1:
                 reason = _blame(error, self._reward)
                 return Answer(np.full(self.count, np.nan), dict.fromkeys(range(self.count), reason))
         values = np.full(self.count, np.nan)
         errors: dict[int, str] = {}
-        for i in range(self.count):
+        singles = [self._schedule(part(self._batch, [i])) for i in range(self.count)]
+        for i, single in enumerate(singles):
+            look(single)
             try:
-                one = self._received(self._schedule(part(self._batch, [i])))
+                one = self._received(single)
                 values[i] = one.values[0]
                 if one.errors:
                     errors[i] = one.errors[0]
             except FAILURES as error:
                 errors[i] = _blame(error, self._reward)
-        return Answer(values, errors)
-
-    def cancel(self) -> None:
-        """Give it up."""
-        self.future.cancel()
+        return Answer(values, errors, time.perf_counter() - start)
 
     def _received(self, future: Any) -> Answer:
-        values, errors, seconds = future.result()
+        try:
+            values, errors, seconds = future.result()
+        except RuntimeError as error:
+            raise PoolBroke(str(error)) from error
         return Answer(np.frombuffer(values, dtype=np.float64), errors, seconds)
 
     def _schedule(self, batch: Batch) -> Any:
@@ -209,7 +224,13 @@ class Call:
             refused.set_exception(RewardError(f"its columns cannot be handed to a reward ({type(error).__name__})"))
             return refused
         arguments = [self.route.name, self.route.params, payload]
-        return self._pool.schedule(_score_in_child, args=arguments, timeout=self._reward.timeout_s)
+        # One completion may take so long; of several, most are quick, or the chunk is scored again one by one.
+        count = len(batch.completions) if self._reward.per_completion else 1
+        limit = self._reward.timeout_s * min(count, PATIENCE)
+        try:
+            return self._pool.schedule(_score_in_child, args=arguments, timeout=limit)
+        except RuntimeError as error:
+            raise PoolBroke(str(error)) from error
 
 
 # What a call ends with instead of scores; RewardError: it could not be handed over, or the reward would not return.
@@ -245,12 +266,11 @@ def prepare_child() -> None:
 
 def _score_in_child(name: str, params: dict[str, Any], payload: bytes) -> tuple[bytes, dict[int, str], float]:
     """Sends nothing back that a reward made, its exceptions included: what cannot be unpickled breaks the pool."""
-    batch = Batch(*pickle.loads(payload))
     start = time.perf_counter()
     try:
-        outcomes = declared(name, params).score(batch, params)
+        outcomes = declared(name, params).score(Batch(*pickle.loads(payload)), params)
         errors = {i: str(outcome) for i, outcome in enumerate(outcomes) if isinstance(outcome, RewardError)}
-    except (Exception, SystemExit) as error:  # sys.exit() in a reward, or an exception that cannot say what it is
+    except BaseException as error:  # sys.exit() in a reward, or an exception that cannot say what it is
         raise RewardError(f"the reward ended with {type(error).__name__} instead of a score") from None
     values = np.array([outcome if isinstance(outcome, float) else np.nan for outcome in outcomes], dtype=np.float64)
     return values.tobytes(), errors, time.perf_counter() - start

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -139,6 +140,11 @@ def runs_programs(route: Route) -> bool:
         return False
 
 
+def _may_do_without(route: Route) -> bool:
+    """Whether a column that a reward names may be missing, such as behind a formula's gate."""
+    return declared(route.name, route.params).sees_missing
+
+
 def _needed(route: Route) -> tuple[str, ...]:
     """The columns that a route's reward must have; none where the route is wrong in itself, which is said elsewhere."""
     try:
@@ -154,7 +160,9 @@ def _check_columns(place: str, route: Route, task: str, columns: TaskColumns) ->
             continue
         if name not in columns.empty:
             mend = f"{did_you_mean(name, columns.empty)} Map it with data.columns: {{{name}: <column>}}."
-            problems.append(Problem(place, f"{route.name} needs a column {name!r}, which the data lacks.", mend))
+            severity: Literal["error", "warning"] = "warning" if _may_do_without(route) else "error"
+            what = f"{route.name} needs a column {name!r}, which the data lacks."
+            problems.append(Problem(place, what, mend, severity))
         elif missing := columns.empty[name]:
             what = f"{route.name} needs {name!r}, which is empty in {missing} of {columns.rows} rows of task {task!r}."
             every = missing == columns.rows

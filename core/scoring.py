@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from core.reward_calls import (
     Answer,
     Call,
     Pace,
+    PoolBroke,
     Row,
     batch_of,
     chunks,
@@ -35,7 +36,7 @@ from core.reward_calls import (
 )
 from core.routing import RoutingTable
 from core.spec import Route
-from rewards.declaration import Batch, Outcome, Reward, RewardError
+from rewards.declaration import Batch, Reward
 
 PROCESSES = 2
 LOOK_S = 0.1  # between looks whether a scoring has been cancelled
@@ -190,6 +191,11 @@ class _Asked:
     keys: Sequence[bytes | None] = ()
     copies: dict[int, list[int]] = field(default_factory=dict)
 
+    @property
+    def size(self) -> int:
+        """How many completions it is about."""
+        return len(self.numbers) + sum(map(len, self.copies.values()))
+
 
 class Scoring:
     """Completions on their way to scores: each is sent to the scoring processes as soon as it is known.
@@ -235,7 +241,7 @@ class Scoring:
         self._known.update(completions)
         try:
             self._submit(completions, lambda reward: not (self._busy and reward.timed))
-        except RuntimeError:  # the pool broke; `scores` starts again
+        except PoolBroke:  # `scores` starts again
             self._broken = True
 
     def scores(
@@ -249,7 +255,7 @@ class Scoring:
                     self._come = dict.fromkeys(self._of_task, 0)
                     self._submit(self._known, lambda reward: reward.timed)
                 return self._collect(progress, cancelled)
-            except RuntimeError:  # pebble's word for a pool that broke, such as by the death of an idle process
+            except PoolBroke:
                 pass
         self._scorer.restart()
         self._start()
@@ -296,9 +302,9 @@ class Scoring:
         here: dict[bytes, int] = {}
         for position, i in enumerate(numbers):
             key = content_key(self._scorer.version, route, batch, position)
-            known, outcome = MEMORY.get(key) if key else (False, None)
+            known, score = MEMORY.get(key) if key else (False, None)
             if known:
-                self._put(self._columns[route.key], [i], _as_answer(outcome))
+                self._values[i, self._columns[route.key]] = np.nan if score is None else score
             elif key in here:
                 copies.setdefault(here[key], []).append(i)
             elif key and (place := self._places.get((route.key, key))):
@@ -319,11 +325,11 @@ class Scoring:
 
     def _collect(self, progress: Callable[[int, int], None] | None, cancelled: Callable[[], bool] | None) -> Scores:
         whole = int((~np.isnan(self._weights)).sum())
-        left = sum(len(asked.numbers) + sum(map(len, asked.copies.values())) for asked in self._asked)
+        left = sum(asked.size for asked in self._asked)
+        if progress is not None:
+            progress(whole - left, whole)
         for asked in self._asked:
-            if cancelled is not None:
-                self._wait(asked.call, cancelled)
-            answer = asked.call.answer()
+            answer = asked.call.answer(partial(self._wait, cancelled) if cancelled else lambda future: None)
             if answer.seconds:
                 self._scorer.pace.note(asked.call.route, asked.call.count, answer.seconds)
             k = self._columns[asked.call.route.key]
@@ -331,16 +337,16 @@ class Scoring:
             for position, others in asked.copies.items():
                 self._put(k, others, _repeated(answer, position, len(others)))
             for position, key in enumerate(asked.keys):
-                if key and answer.seconds:  # not what a process that hung or died cost
-                    MEMORY.put(key, _outcome(answer, position))
-            left -= len(asked.numbers) + sum(map(len, asked.copies.values()))
+                if key and position not in answer.errors and _is_final(asked.call.route, answer.values[position]):
+                    MEMORY.put(key, _number(answer.values[position]))
+            left -= asked.size
             if progress is not None:
                 progress(whole - left, whole)
         return Scores(self._tasks, self._scorer.table.keys, self._values, self._weights, self._errors)
 
-    def _wait(self, call: Call, cancelled: Callable[[], bool]) -> None:
+    def _wait(self, cancelled: Callable[[], bool], future: Future[Any]) -> None:
         """Until a call has ended, or nobody wants it."""
-        while not wait([call.future], timeout=LOOK_S, return_when=FIRST_COMPLETED).done:
+        while not wait([future], timeout=LOOK_S).done:
             if cancelled():
                 self._scorer.restart()  # a reward that runs does not hear anything else
                 raise ScoringCancelled
@@ -351,17 +357,14 @@ class Scoring:
             self._errors[numbers[position], k] = reason
 
 
-def _outcome(answer: Answer, position: int) -> Outcome:
-    if position in answer.errors:
-        return RewardError(answer.errors[position])
-    value = float(answer.values[position])
-    return None if np.isnan(value) else value
+def _is_final(route: Route, value: float) -> bool:
+    """Whether a score will be the same next time: a program that failed may have been too late on a busy machine."""
+    reward = reward_of(route)
+    return not reward.timed or value == reward.range[1]
 
 
-def _as_answer(outcome: Outcome) -> Answer:
-    if isinstance(outcome, RewardError):
-        return Answer(np.array([np.nan]), {0: str(outcome)})
-    return Answer(np.array([np.nan if outcome is None else outcome]))
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _repeated(answer: Answer, position: int, times: int) -> Answer:

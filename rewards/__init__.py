@@ -28,7 +28,7 @@ def declared(name: str, params: Mapping[str, Any]) -> Reward:
     Raises:
         KeyError: there is no reward of that name.
     """
-    return _shaped(name, json.dumps(params, sort_keys=True, default=repr))
+    return _shaped(name, json.dumps(params, default=repr))
 
 
 @lru_cache(maxsize=256)
@@ -43,7 +43,7 @@ def _scan() -> tuple[dict[str, Reward], dict[str, str]]:
     for info in pkgutil.iter_modules(__path__):
         try:
             module = importlib.import_module(f"{__name__}.{info.name}")
-        except Exception as error:  # the boundary where a file's own failure becomes data
+        except (Exception, SystemExit) as error:  # the boundary where a file's own failure becomes data
             failed[f"{__name__}/{info.name}.py"] = f"{type(error).__name__}: {error}"
             continue
         for value in vars(module).values():

@@ -23,7 +23,7 @@ from rewards.declaration import BatchFunction, Example, Outcome, Reward, RewardE
 
 BUDGET_S = 120.0  # for all calls of a batch; a function that hangs again and again has had its chance
 CHAT = re.compile(r"""["']content["']""")
-START_S = 10.0
+LONGEST_S = BUDGET_S + 70.0  # with the last call, and some time to start
 
 BY_ROW = "def score(completion, row):\n    return float(completion.strip() == row['answer'])"
 TRL = "def reward(completions, answer, **kwargs):\n    return [float(c == a) for c, a in zip(completions, answer)]"
@@ -36,11 +36,11 @@ def _shaped(reward: Reward, parameters: BaseModel) -> Reward:
     settings = parameters.model_dump()
     try:
         found = describe_function(settings["code"], settings["function"], _limits(settings))
-    except SandboxError:  # said by `check` for every reward that needs the sandbox
-        return reward
+    except SandboxError as error:  # an exception, so that nothing is remembered of a sandbox that may work next time
+        raise RewardError(str(error)) from error
     if found.failed:
         raise RewardError(_at(found))
-    return replace(reward, columns=found.needs, timeout_s=BUDGET_S + settings["timeout_s"] + START_S)
+    return replace(reward, columns=found.needs, timeout_s=LONGEST_S)
 
 
 @trl_reward(
@@ -106,8 +106,8 @@ def _scores(
         rest = {name: values[done:] for name, values in columns.items()}
         try:
             answer = call_function(code, function, prompts[done:], texts[done:], rest, chat, limits)
-        except SandboxError as error:
-            raise RewardError(str(error)) from error
+        except SandboxError as error:  # those that are scored keep their scores
+            return outcomes + [RewardError(str(error))] * (len(texts) - done)
         outcomes += _reached(answer, len(texts) - done)
         if len(outcomes) == len(texts):
             break

@@ -177,9 +177,11 @@ def checked(score: Any) -> Outcome:
         return score
     if isinstance(score, bool) or not isinstance(score, numbers.Real):
         return RewardError(f"returned {score!r:.80} ({type(score).__name__}); a score is a number or None")
-    if not math.isfinite(score):
-        return RewardError(f"returned {float(score)}; a score must be finite")
-    return float(score)
+    try:
+        number = float(score)
+    except OverflowError:
+        return RewardError("returned a number too large for a float; a score must be finite")
+    return number if math.isfinite(number) else RewardError(f"returned {number}; a score must be finite")
 
 
 def _failure(error: Exception) -> RewardError:

@@ -2,7 +2,7 @@
 
 Allowed are numbers, names, + - * / ** %, comparisons, `and`, `or`, `not`, `a if b else c`, brackets, and the functions
 in FUNCTIONS. True and false are 1 and 0. Everything else is refused. Only what the value depends on is looked at: in
-`a if gate else 0` nothing is asked of `a` where the gate is shut.
+`a if gate else 0` the value of `a` is not looked at where the gate is shut.
 """
 
 from __future__ import annotations
@@ -90,12 +90,10 @@ def parse(text: str) -> Expression:
         raise ValueError(f"{text!r:.80} is no formula: {error.msg} at character {error.offset}") from None
     except (RecursionError, MemoryError):
         raise ValueError("the formula is nested too deeply") from None
-    names = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
     called = {node.func for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    functions = [node.id for node in called if isinstance(node, ast.Name)]
-    for name in functions:
-        names.remove(name)
-    return Expression(text, tuple(dict.fromkeys(sorted(names, key=text.find))), tree)
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node not in called]
+    names.sort(key=lambda node: (node.lineno, node.col_offset))
+    return Expression(text, tuple(dict.fromkeys(node.id for node in names)), tree)
 
 
 def _check(node: ast.expr) -> None:

@@ -2,8 +2,8 @@
 
 `0.8 * math_answer + 0.2 * length` uses two rewards with their usual parameters; `parts` names them and gives them
 others. A part that fails makes the whole an error, one that does not apply makes it not applicable, but only where the
-value depends on it: behind a shut gate nothing is asked. In a sum of routes each reward is normalised by itself where
-the run says so; a formula is one reward.
+value depends on it: behind a shut gate an outcome does not count (the part is scored all the same). In a sum of
+routes each reward is normalised by itself where the run says so; a formula is one reward.
 """
 
 from __future__ import annotations

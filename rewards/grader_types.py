@@ -139,7 +139,7 @@ def columns_of(grader: Any) -> tuple[str, ...]:
                 raise RewardError(
                     f"{{{{{place}}}}} is no template; write {{{{item.column}}}} or {{{{sample.output_text}}}}"
                 )
-            if match[1] == "item":
+            if match[1] == "item" and STEP.findall(match[2])[0][0] != "prompt":  # which every row has
                 found[STEP.findall(match[2])[0][0]] = True
     return tuple(found)
 

@@ -32,7 +32,7 @@ from rewards.chat_endpoint import (
     Timeout,
     ask,
 )
-from rewards.custom import custom
+from rewards.custom import LONGEST_S, custom
 from rewards.declaration import Batch, BatchFunction, Example, Outcome, Reward, RewardError, trl_reward
 from rewards.expression import parse
 from rewards.grader_types import (
@@ -48,7 +48,7 @@ from rewards.grader_types import (
     filled,
 )
 from rewards.llm_judge import read_score
-from rewards.rubric import Parts, fenced, joined, plain
+from rewards.rubric import Parts, fenced, joined, plain, prompt_text
 from rewards.text import parse_json, shown
 
 LONGEST_SIMILAR = 20_000  # characters; the measures take time in their product
@@ -63,14 +63,16 @@ def _shaped(reward: Reward, parameters: BaseModel) -> Reward:
     """The columns that the grader names; what is wrong with it, before anything runs."""
     grader = dict(parameters)["grader"]
     _check(grader)
-    code = _has(grader, Python)
+    kinds = [type(part) for part in _all(grader)]
+    code, judges = kinds.count(Python), kinds.count(ScoreModel) + kinds.count(LabelModel)
     return replace(
         reward,
         columns=columns_of(grader),
-        sandboxed=code,
-        timed=code,
-        deterministic=not _has(grader, ScoreModel | LabelModel),
-        timeout_s=TIME_LIMIT if _has(grader, ScoreModel | LabelModel) else reward.timeout_s,
+        sandboxed=code > 0,
+        timed=code > 0,
+        deterministic=judges == 0,
+        per_completion=not code and not judges,
+        timeout_s=reward.timeout_s + code * LONGEST_S + judges * TIME_LIMIT,
     )
 
 
@@ -90,10 +92,10 @@ def _check(grader: Any) -> None:
             _check(part)
 
 
-def _has(grader: Any, kind: Any) -> bool:
-    """Whether a grader, or one in it, is of a kind."""
+def _all(grader: Any) -> list[Any]:
+    """A grader and those in it."""
     parts = grader.graders.values() if isinstance(grader, Multi) else ()
-    return isinstance(grader, kind) or any(_has(part, kind) for part in parts)
+    return [grader, *(one for part in parts for one in _all(part))]
 
 
 def _formula(grader: Multi) -> Any:
@@ -241,7 +243,10 @@ def _message(message: Said, row: Mapping[str, Any], completion: str) -> Parts:
 
 
 def _scores(grader: Any, batch: Batch, judge: Judge) -> list[Outcome]:
-    rows = [{name: values[i] for name, values in batch.columns.items()} for i in range(len(batch.completions))]
+    rows = [
+        {"prompt": prompt_text(batch.prompts[i]), **{name: values[i] for name, values in batch.columns.items()}}
+        for i in range(len(batch.completions))
+    ]
     match grader:
         case Python():
             return custom.score(batch, {"code": grader.source, "function": "grade"})

@@ -119,7 +119,16 @@ def _passed_cases(program: str, cases: tuple[_Case, ...], limits: Limits) -> int
 
 
 def _passed_asserts(program: str, suite: _Suite, limits: Limits) -> int:
-    return sum(run_tests(program, suite.asserts, suite.candidate, limits)) if suite.asserts else 0
+    if not suite.asserts:
+        return 0
+    verdicts = run_tests(program, suite.asserts, suite.candidate, limits)
+    if None in verdicts:
+        test = shown(suite.asserts[verdicts.index(None)])
+        raise RewardError(
+            f"the test {test} passes without trying the program: call its functions, and the tests that you define; "
+            "a function with a built-in name is called as candidate(...), named in the column 'entry_point'"
+        )
+    return sum(map(bool, verdicts))
 
 
 def _lines(text: str) -> list[str]:

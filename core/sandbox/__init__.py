@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 STDERR_TAIL = 4096  # bytes
+VERDICTS = {ord("1"): True, ord("0"): False, ord("-"): None}
 USUAL = Limits()
 
 
@@ -64,7 +65,7 @@ def run_python(source: str, stdin: str = "", limits: Limits = USUAL, pool: Pool 
     """Run a Python program to its end or to its limits.
 
     Raises:
-        SandboxError: it could not be started, or its limits leave no room to.
+        SandboxError: it could not be started.
     """
     with contextlib.ExitStack() as stack:
         files = {
@@ -80,11 +81,13 @@ def run_python(source: str, stdin: str = "", limits: Limits = USUAL, pool: Pool 
 
 def run_tests(
     program: str, tests: Sequence[str], candidate: str = "", limits: Limits = USUAL, pool: Pool = POOL
-) -> list[bool]:
+) -> list[bool | None]:
     """Which of these tests a program passes, in one run of it.
 
     The tests run in a process of their own; the program never sees them. A test passes if it comes to its end without
-    an exception. Tests that were not reached before the time was up, or the program ended, have failed.
+    an exception. None stands for one that passed without asking anything of the program, which says nothing about it:
+    built-in names are never the program's. Tests that were not reached before the time was up, or the program ended,
+    have failed.
 
     Args:
         program: Python source.
@@ -93,7 +96,7 @@ def run_tests(
         limits: of both processes, each; the time is that of all tests together.
 
     Raises:
-        SandboxError: it could not be started, or its limits leave no room to.
+        SandboxError: it could not be started.
     """
     with contextlib.ExitStack() as stack:
         files = {
@@ -105,7 +108,7 @@ def run_tests(
             server.run({"kind": "tests", "wall_s": limits.wall_s, "limits": limits.numbers()}, files)
         files["verdicts"].seek(0)
         verdicts = files["verdicts"].read(len(tests))
-    return [verdict == ord("1") for verdict in verdicts.ljust(len(tests), b"0")]
+    return [VERDICTS[verdict] for verdict in verdicts.ljust(len(tests), b"0")]
 
 
 def _text(stack: contextlib.ExitStack, content: str = "") -> IO[bytes]:

@@ -20,6 +20,13 @@ from typing import IO, Any
 from core.sandbox.filters import filters
 
 SERVER = Path(__file__).parent / "jail" / "server.py"
+# Nothing of the user's gets in: no site packages, no folder of the caller's, no variables but one. Sets of texts come
+# in the same order in every server, so that the same program does the same.
+FLAGS = ("-P", "-s", "-S", "-B", "-X", "utf8")
+ENVIRONMENT = {"PYTHONHASHSEED": "0"}
+# Threads of a user that may run beside those of a program: a limit counts all of a user's, and they come and go. Root
+# is given up for a user who has none. What keeps programs from starting processes is the filter, not this limit.
+OTHERS = 1024
 START_S = 20.0  # that a server may take to start, on a busy machine
 GRACE_S = 5.0  # beyond a job's own time, after which the server itself hangs
 SERVERS = max(1, os.cpu_count() or 1)
@@ -55,26 +62,16 @@ class Server:
             "filter": both[0].hex(),
             "child_filter": both[1].hex(),
             "landlock": wanted.landlock,
-            "others": _threads_of_this_user(),
+            "others": 0 if os.getuid() == 0 else OTHERS,
         }
         with theirs:
             try:
                 self._process = subprocess.Popen(
-                    [
-                        sys.executable,
-                        "-I",
-                        "-S",
-                        "-B",
-                        "-X",
-                        "utf8",
-                        str(SERVER),
-                        str(theirs.fileno()),
-                        json.dumps(settings),
-                    ],
+                    [sys.executable, *FLAGS, str(SERVER), str(theirs.fileno()), json.dumps(settings)],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
-                    env={},
+                    env=ENVIRONMENT,
                     start_new_session=True,
                     pass_fds=(theirs.fileno(),),
                 )
@@ -83,10 +80,13 @@ class Server:
                 raise SandboxError(f"the sandbox cannot be started: {error}") from error
         self._socket = ours
         ours.settimeout(START_S)
-        self.layers: dict[str, bool] = self._answer("start")
-        said_so = os.environ.get(WEAK) == "1" and not os.environ.get(
-            "SPACE_ID"
-        )  # never on a Space, which strangers use
+        try:
+            self.layers: dict[str, bool] = self._answer("start")
+        except BaseException:
+            self.close()
+            raise
+        on_space = bool(os.environ.get("SPACE_ID"))  # which strangers use: nobody may say so there
+        said_so = os.environ.get(WEAK) == "1" and not on_space
         if not (self.layers["seccomp"] or wanted.weak or said_so):
             self.close()
             raise SandboxError(
@@ -115,9 +115,10 @@ class Server:
     def close(self) -> None:
         """End it, and with it whatever it runs."""
         self._socket.close()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        if self._process.returncode is None:  # else its number may be another's
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
         if self._process.stderr:
             self._process.stderr.close()
 
@@ -134,24 +135,12 @@ class Server:
         if data:
             answer: dict[str, Any] = json.loads(data)
             return answer
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         said = self._process.stderr.read().decode("utf-8", "replace").strip() if self._process.stderr else ""
         self.close()
         raise SandboxError(f"the sandbox did not {what}: {said.rpartition(chr(10))[2] or 'no reason given'}")
-
-
-def _threads_of_this_user() -> int:
-    """How many threads this user runs already: a limit on new ones counts them, too. 0 for root, which is given up."""
-    user = os.getuid()
-    if user == 0 or not Path("/proc/self/task").exists():
-        return 0
-    count = 0
-    for process in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if process.name.isdigit() and process.stat().st_uid == user:
-                count += sum(1 for _ in (process / "task").iterdir())
-    return count
 
 
 class Pool:
@@ -170,11 +159,19 @@ class Pool:
         server = self._taken() or Server(self._wanted)
         try:
             yield server
-        finally:
-            if server.alive and self._idle.qsize() < SERVERS:
-                self._idle.put(server)
-            else:
-                server.close()
+        except SandboxError:  # it has answered, or is closed already
+            self._give_back(server)
+            raise
+        except BaseException:  # a job may be under way, whose answer would be taken for that of the next
+            server.close()
+            raise
+        self._give_back(server)
+
+    def _give_back(self, server: Server) -> None:
+        if server.alive and self._idle.qsize() < SERVERS:
+            self._idle.put(server)
+        else:
+            server.close()
 
     def _taken(self) -> Server | None:
         while True:
@@ -187,18 +184,15 @@ class Pool:
             server.close()
 
     def close(self) -> None:
-        """End all idle servers."""
-        while (server := self._taken()) is not None:
+        """End all idle servers; those of a process that this one is a fork of are not its own."""
+        while os.getpid() == self._owner and (server := self._taken()) is not None:
             server.close()
 
 
 def file_of(content: bytes = b"") -> IO[bytes]:
     """A file in memory that no other process finds; an unlinked one on disk where the system has none in memory."""
     try:
-        memory = hasattr(os, "memfd_create")
-        file: IO[bytes] = (
-            os.fdopen(os.memfd_create("signalbox"), "w+b", 0) if memory else tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
-        )
+        file: IO[bytes] = _in_memory() if hasattr(os, "memfd_create") else tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
         view = memoryview(content)
         while view:
             view = view[file.write(view) :]
@@ -206,6 +200,10 @@ def file_of(content: bytes = b"") -> IO[bytes]:
         return file
     except OSError as error:
         raise SandboxError(f"no temporary file for the program: {error}") from error
+
+
+def _in_memory() -> IO[bytes]:
+    return os.fdopen(os.memfd_create("signalbox"), "w+b", 0)
 
 
 def tail(file: IO[bytes], size: int) -> str:

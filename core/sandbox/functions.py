@@ -11,7 +11,10 @@ from typing import Any
 from core.sandbox.client import POOL, Pool, file_of, tail
 from core.sandbox.limits import Limits
 
-RESULT_BYTES = 1 << 24
+RESULT_BYTES, LINE_BYTES = 1 << 16, 1 << 10  # what is read of what it says: for all, and for each completion
+
+
+MOST_NEEDS = 100
 
 
 @dataclass(frozen=True)
@@ -89,11 +92,15 @@ def _run(source: str, request: Mapping[str, Any], limits: Limits, pool: Pool) ->
         }
         output = files.pop("output")
         files |= {"stdout": output, "stderr": output}
-        numbers = {**limits.numbers(), "output": max(limits.output_bytes, RESULT_BYTES)}
+        numbers = {
+            **limits.numbers(),
+            "output": limits.output_bytes + RESULT_BYTES + LINE_BYTES * len(request["completions"]),
+        }
         with pool.server() as server:
             ended = server.run({"kind": "function", "wall_s": limits.wall_s, "limits": numbers}, files)
         files["result"].seek(0)
-        lines = files["result"].read(RESULT_BYTES).decode("utf-8", "replace").splitlines()
+        room = RESULT_BYTES + len(request["completions"]) * LINE_BYTES
+        lines = files["result"].read(room).decode("utf-8", "replace").split("\n", 2 * len(request["completions"]) + 3)
         printed = tail(output, limits.output_bytes)
     return _answer(lines, len(request["completions"]), ended["exit_code"], limits, printed)
 
@@ -110,7 +117,7 @@ def _answer(lines: Sequence[str], count: int, exit_code: int | None, limits: Lim
                 case ["error", str(reason), line_or_none]:
                     failed, line = reason, line_or_none if isinstance(line_or_none, int) else None
                 case ["contract", str(name), [*names]]:
-                    contract, needs = name, tuple(map(str, names))
+                    contract, needs = name, tuple(map(str, names[:MOST_NEEDS]))
                 case [int(n), None, str(reason)] if 0 <= n < count:
                     errors[n] = reason
                 case [int(n), float() | None as score] if 0 <= n < count:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 
 from core.sandbox.client import Pool, SandboxError, file_of
 from core.sandbox.limits import Limits
@@ -73,16 +72,20 @@ def level(pool: Pool | None = None) -> Level:
     Args:
         pool: whose servers to try; None for one like all others, of which the answer is remembered.
     """
-    return _usual() if pool is None else _tried(pool)
-
-
-@cache
-def _usual() -> Level:
-    pool = Pool()
-    try:
+    global _usual
+    if pool is not None:
         return _tried(pool)
-    finally:
+    if _usual is None:
+        pool = Pool()
+        found = _tried(pool)
         pool.close()
+        if found.name == "none":  # perhaps for want of memory, or of a file that is there again next time
+            return found
+        _usual = found
+    return _usual
+
+
+_usual: Level | None = None
 
 
 def _tried(pool: Pool) -> Level:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-THREADS = 64  # of one program, beside what the user runs already where it is not run as a user of its own
+THREADS = 64  # of one program and its server, where they run as a user of their own
 
 
 @dataclass(frozen=True)
@@ -14,14 +14,15 @@ class Limits:
 
     Attributes:
         wall_s: seconds from its start to its end.
-        memory_mb: MiB of address space; an idle Python with the modules that it may import has about 70.
+        memory_mb: MiB of address space that it may have in all; what it cannot get is a MemoryError of its own. An idle
+            program has about 70.
         output_bytes: bytes of standard output and of standard error, each.
         open_files: open files at a time.
     """
 
     wall_s: float = 2.0
     memory_mb: int = 256
-    output_bytes: int = 1 << 20
+    output_bytes: int = 8 << 20
     open_files: int = 64
 
     def numbers(self) -> dict[str, int]:

@@ -246,12 +246,18 @@ def _training_trial(model: Any, arguments: GRPOConfig, pair: trial.Prompts, trl:
     base = model.get_base_model()
     with trial.working_adapter(model), autocast():
         ids, mask = trial.likely(base, pair)
-        theirs = trl(ids, mask, trial.TOKENS)
+        told = mask[:, -trial.TOKENS :]
+        with torch.enable_grad():
+            theirs = trl(ids, mask, trial.TOKENS)
+            wanted = trial.gradients(model, theirs, told)
         _prepare(model)
-        found, _ = per_token_logprobs(
-            base, ids, mask, trial.TOKENS, temperature=arguments.temperature, most=ids.numel()
-        )
-        trial.compare(theirs, found, mask[:, -trial.TOKENS :], _precision(base))
+        with torch.enable_grad():
+            found, _ = per_token_logprobs(
+                base, ids, mask, trial.TOKENS, temperature=arguments.temperature, most=ids.numel()
+            )
+        trial.compare(theirs.detach(), found.detach(), told, _precision(base))
+        with torch.enable_grad():
+            trial.compare_gradients(wanted, trial.gradients(model, found, told), _precision(base))
         if arguments.gradient_checkpointing:  # as transformers will do when training begins
             model.gradient_checkpointing_enable(arguments.gradient_checkpointing_kwargs)
             model.train()

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,18 @@ ADAPTER = 0.02  # standard deviation of what stands in the adapter's B meanwhile
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.2, torch.float16: 0.05}
 
 # Settings of TRL's that a trial depends on.
-SETTINGS = ("temperature", "bf16", "fp16", "gradient_checkpointing", "gradient_checkpointing_kwargs", "disable_dropout")
+SETTINGS = (
+    "temperature",
+    "bf16",
+    "fp16",
+    "gradient_checkpointing",
+    "gradient_checkpointing_kwargs",
+    "disable_dropout",
+    "tf32",
+)
+
+# The same for gradients, as a part of their size. A wrong sign makes it 2, a gradient that is missing 1.
+GRADIENTS = {torch.float32: 1e-2, torch.bfloat16: 0.5, torch.float16: 0.2}
 
 Prompts = Sequence[Sequence[int]]
 
@@ -51,10 +62,11 @@ class Memory:
             self.found = {}
 
     def keep(self, part: str, value: float) -> None:
-        """Remember that a part was tried and held."""
+        """Remember that a part was tried and held; where that cannot be written, it will be tried again."""
         self.found[part] = value
-        self._path.parent.mkdir(exist_ok=True)
-        write_atomically(self._path, json.dumps(self.found))
+        with suppress(OSError):
+            self._path.parent.mkdir(exist_ok=True)
+            write_atomically(self._path, json.dumps(self.found))
 
 
 def fingerprint(model: Any, arguments: GRPOConfig) -> str:
@@ -65,7 +77,7 @@ def fingerprint(model: Any, arguments: GRPOConfig) -> str:
         json.dumps(
             {
                 "source": [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))],
-                "versions": [version(name) for name in ("torch", "transformers", "peft", "trl")],
+                "versions": [version(name) for name in ("torch", "transformers", "peft", "trl", "accelerate")],
                 "device": torch.cuda.get_device_name(device) if device.type == "cuda" else torch.cpu.get_capabilities(),
                 "model": [
                     type(base).__name__,
@@ -75,6 +87,7 @@ def fingerprint(model: Any, arguments: GRPOConfig) -> str:
                 ],
                 "adapter": [config.to_dict() for config in model.peft_config.values()],
                 "trained": sorted((name, str(p.dtype)) for name, p in model.named_parameters() if p.requires_grad),
+                "precision": torch.get_float32_matmul_precision(),
                 "settings": {name: getattr(arguments, name) for name in SETTINGS},
             },
             default=lambda value: sorted(value) if isinstance(value, set) else str(value),
@@ -132,6 +145,30 @@ def compare(theirs: Tensor, ours: Tensor, mask: Tensor, precision: torch.dtype) 
     apart = ((theirs.float() - ours.float()).abs() * mask).sum().item() / mask.sum().item()
     if not apart <= TOLERANCE.get(precision, 1e-3):
         raise ArithmeticError(f"log-probabilities are {apart:.3g} apart from TRL's")
+
+
+def gradients(model: Any, logprobs: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """Of the adapter's matrices, of a sum in which no token's log-probability cancels that of another.
+
+    Args:
+        model: the PEFT model.
+        logprobs: (4, TOKENS), with their graph.
+        mask: (4, TOKENS).
+    """
+    weights = torch.linspace(-1, 2, logprobs.numel(), device=logprobs.device).view_as(logprobs)
+    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    found = torch.autograd.grad((logprobs.float() * mask * weights).sum(), list(named.values()))
+    return dict(zip(named, found, strict=True))
+
+
+def compare_gradients(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor], precision: torch.dtype) -> None:
+    """Raise ArithmeticError where gradients lie further apart than rounding explains: of all A together, of all B."""
+    for kind in (".lora_A.", ".lora_B."):
+        names = [name for name in theirs if kind in name]
+        whole = torch.cat([theirs[name].float().flatten() for name in names])
+        apart = (torch.cat([ours[name].float().flatten() for name in names]) - whole).norm() / whole.norm()
+        if not apart <= GRADIENTS.get(precision, 1e-2):
+            raise ArithmeticError(f"gradients are {apart:.3g} of their size apart from TRL's")
 
 
 def kept_by_a_token(base: Any, ids: Tensor, mask: Tensor, completion_length: int) -> float:

@@ -47,63 +47,53 @@ def test_what_is_no_grader_is_an_error(grader, reason):
         from_openai(grader)
 
 
+PARIS = ["Paris", "paris", " Paris", "It is Paris.", ""]
+
+
 @pytest.mark.parametrize(
-    ("route", "completions", "columns"),
+    "route",
     [
-        (Route(name="text_match", params=EXACT), ["Paris", "paris", " Paris"], {"answer": ["Paris"] * 3}),
-        (
-            Route(name="text_match", params={**EXACT, "how": "contains", "ignore_case": True}),
-            ["It is paris.", "Rome"],
-            {"answer": ["Paris"] * 2},
-        ),
-        (Route(name="text_match", params={**EXACT, "how": "not_equals"}), ["a", "b"], {"answer": ["a"] * 2}),
-        (Route(name="custom", params={"code": GRADE}), ["x"], {}),
-        (
-            Route(
-                name="formula",
-                params={
-                    "expression": "0.5 * a ** 2 + 0.25",
-                    "parts": {"a": {"reward": "text_match", "params": EXACT}},
+        Route(name="text_match", params=EXACT),
+        Route(name="text_match", params={**EXACT, "how": "contains"}),
+        Route(name="text_match", params={**EXACT, "how": "contains", "ignore_case": True}),
+        Route(name="text_match", params=EXACT, weight=0.1234567890123),
+        Route(name="custom", params={"code": GRADE}),
+        from_openai({"type": "multi", "graders": {"a": {**CHECK}}, "calculate_output": "a ^ 2 / 4"}),
+        Route(
+            name="formula",
+            params={
+                "expression": "0.5 * a ** 2 + max(0.25, b) - aa",
+                "parts": {
+                    "a": {"reward": "text_match", "params": EXACT},
+                    "aa": {"reward": "custom", "params": {"code": GRADE}},
+                    "b": {
+                        "reward": "openai_grader",
+                        "params": {"grader": {"type": "multi", "graders": {"a": CHECK}, "calculate_output": "1 - a"}},
+                    },
                 },
-            ),
-            ["Paris", "Rome"],
-            {"answer": ["Paris"] * 2},
+            },
         ),
     ],
+    ids=lambda route: route.name,
 )
-def test_a_route_and_its_grader_give_the_same_scores(route, completions, columns):
+def test_a_route_and_its_grader_give_the_same_scores(route):
     back = from_openai(to_openai([route], "t"))
-    assert scores(back, completions, **columns) == scores(route, completions, **columns)
+    columns = {"answer": ["Paris"] * len(PARIS)}
+    assert scores(back, PARIS, **columns) == [route.weight * score for score in scores(route, PARIS, **columns)]
 
 
-def test_several_routes_become_a_weighted_sum():
-    routes = [
-        Route(name="text_match", params=EXACT, weight=2),
-        Route(name="custom", params={"code": GRADE}, label="a b"),
-    ]
-    grader = to_openai(routes, "t")
-    assert grader["calculate_output"] == "2 * text_match + 1 * a_b"
-    assert scores(from_openai(grader), ["x", "y"], answer=["x", "x"]) == [3.0, 1.0]
+def test_several_routes_become_a_weighted_sum_whatever_they_are_called():
+    grade = Route(name="custom", params={"code": GRADE}, label="a b")
+    routes = [Route(name="text_match", params=EXACT, weight=2), grade, grade.model_copy(update={"label": "a_b"})]
+    watched = Route(name="exact_match", weight=0)
+    grader = to_openai([*routes, watched], "t")
+    assert len(grader["graders"]) == 3
+    assert scores(from_openai(grader), ["x", "y"], answer=["x", "x"]) == [4.0, 2.0]
 
 
-@pytest.mark.parametrize(
-    ("name", "params", "metric"),
-    [("fuzzy", {}, "fuzzy_match"), ("bleu", {}, "bleu"), ("rouge", {"kind": "rouge2"}, "rouge_2")],
-)
-def test_similarities_have_counterparts(name, params, metric):
-    assert to_openai([Route(name=name, params=params)], "t")["evaluation_metric"] == metric
-
-
-def test_a_judge_keeps_rubric_scale_and_model():
-    params = {
-        "base_url": "http://localhost/v1",
-        "model": "m",
-        "rubric": "{prompt}: {completion}? {gold}",
-        "scale": [1, 5],
-    }
-    grader = to_openai([Route(name="llm_judge", params=params)], "t")
-    assert grader["input"][0]["content"] == "{{item.prompt}}: {{sample.output_text}}? {{item.gold}}"
-    assert (grader["range"], grader["model"]) == ([1, 5], "m")
+def test_nothing_but_watched_routes_is_no_grader():
+    with pytest.raises(UserError, match="every route has weight 0"):
+        to_openai([Route(name="custom", params={"code": GRADE}, weight=0)], "t")
 
 
 @pytest.mark.parametrize(
@@ -113,7 +103,16 @@ def test_a_judge_keeps_rubric_scale_and_model():
         Route(name="text_match"),
         Route(name="text_match", params={**EXACT, "ignore_case": True}),
         Route(name="custom", params={"code": "def score(completion, row): return 1.0"}),
+        Route(name="text_match", params={**EXACT, "how": "not_equals"}),
+        Route(name="custom", params={"code": f"{GRADE}\ndef score(completion, row): return 0.0", "function": "score"}),
+        Route(name="llm_judge", params={"base_url": "http://localhost/v1", "model": "m"}),
+        Route(name="fuzzy"),
         Route(name="formula", params={"expression": "exact_match"}),
+        Route(name="formula", params={"expression": "nothing"}),
+        Route(
+            name="formula",
+            params={"expression": "a if a > 0 else 0", "parts": {"a": {"reward": "text_match", "params": EXACT}}},
+        ),
     ],
     ids=str,
 )

@@ -7,7 +7,6 @@ from core.reward_calls import CHUNK, LARGEST_CHUNK, MEMORY, Memory, Pace, batch_
 from core.routing import RoutingTable
 from core.scoring import Scorer, ScoringCancelled
 from core.spec import Route
-from rewards.declaration import RewardError
 
 LENGTH = Route(name="length", params={"maximum": 3, "margin": 1})
 ROW = {"task": "a", "prompt": "?"}
@@ -48,7 +47,7 @@ class TestMemory:
         memory.put(b"a", 1.0)
         memory.put(b"b", None)
         assert memory.get(b"a") == (True, 1.0)
-        memory.put(b"c", RewardError("no"))
+        memory.put(b"c", 0.5)
         assert memory.get(b"b") == (False, None)
         assert memory.get(b"a") == (True, 1.0)
 
@@ -95,8 +94,6 @@ def test_a_part_of_a_batch_keeps_rows_together():
 class TestNotTwice:
     """The same completions of a slow reward are scored once; quick ones are cheaper to score than to remember."""
 
-    CODE = "def score(completion, row): return len(completion)"
-
     @pytest.fixture
     def scorer(self, monkeypatch):
         table = RoutingTable({"a": (Route(name="python_tests"),)})
@@ -124,6 +121,11 @@ class TestNotTwice:
         assert self.scored(scorer, "x = 1", "x = 3").values[:, 0].tolist() == [1.0, 0.0]
         assert self.sent == ["x = 1", "x = 3"]
 
+    def test_but_a_program_that_failed_may_have_been_too_late(self, scorer):
+        self.scored(scorer, "x = 3")
+        self.scored(scorer, "x = 3")
+        assert self.sent == ["x = 3", "x = 3"]
+
     def test_when_completions_come_one_after_another(self, scorer):
         scoring = scorer.begin(["a", "a", "a"])
         for i, text in enumerate(["x = 1", "x = 1", "x = 5"]):
@@ -141,6 +143,8 @@ class TestNotTwice:
         assert set(scores.errors) == {(0, 0), (1, 0), (2, 0)}
         assert np.isnan(scores.values).all()
         assert self.sent == ["x = 1"]
+        scorer.score(rows[:1], ["x = 1"])
+        assert self.sent == ["x = 1", "x = 1"], "what caused an error may be over"
 
     def test_another_version_of_the_library_asks_again(self, scorer):
         self.scored(scorer, "x = 1")
@@ -156,8 +160,25 @@ class TestProgress:
             rows = [{**ROW, "answer": "x"}] * 100
             scorer.score(rows, [f"x{n}" for n in range(100)], progress=lambda done, whole: told.append((done, whole)))
         assert told == sorted(told)
+        assert told[0] == (0, 200)
         assert told[-1] == (200, 200)
         assert {whole for _, whole in told} == {200}
+
+    def test_it_is_told_where_all_is_known_already(self):
+        table = RoutingTable({"a": (Route(name="python_tests"),)})
+        rows = [{**ROW, "tests": ["assert x == 1"]}]
+        with Scorer(table) as scorer:
+            scorer.score(rows, ["x = 1"])
+            told = []
+            scorer.score(rows, ["x = 1"], progress=lambda done, whole: told.append((done, whole)))
+        assert told == [(1, 1)]
+
+    def test_what_it_raises_is_the_callers_own(self):
+        def complain(done, whole):
+            raise RuntimeError("of the caller")
+
+        with Scorer(RoutingTable({"a": (LENGTH,)})) as scorer, pytest.raises(RuntimeError, match="of the caller"):
+            scorer.score([ROW], ["x"], progress=complain)
 
     def test_who_cancels_does_not_wait_for_a_slow_reward_and_can_go_on(self):
         sleepy = "import time\ndef score(completion, row):\n    time.sleep(60 * (completion == 'slow'))\n    return 1.0"

@@ -32,7 +32,7 @@ def test_score_columns_come_once_each_in_the_tables_order():
     ("lines", "where", "says"),
     [
         pytest.param([{"name": "math_anser"}], "rewards.t[0].name", "Did you mean 'math_answer'?", id="a slip"),
-        pytest.param([LENGTH, {"name": "zzz"}], "rewards.t[1].name", "Known: ", id="nothing like it"),
+        pytest.param([LENGTH, {"name": "qqqqq"}], "rewards.t[1].name", "Known: ", id="nothing like it"),
         pytest.param([], "rewards.t", "empty", id="no rewards"),
         pytest.param([{**LENGTH, "params": {"maximum": 0}}], "rewards.t[0].params.maximum", "found 0", id="range"),
         pytest.param([{**LENGTH, "params": {"margin": "wide"}}], "rewards.t[0].params.margin", "'wide'", id="type"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.reward_calls import PoolBroke
 from core.routing import RoutingTable
 from core.scoring import Scorer, Scores, join, score
 from core.spec import Route
@@ -201,7 +202,7 @@ def test_joined_scores_keep_their_order_and_the_places_of_their_errors():
 # A library of its own in a temporary folder: scoring processes import `rewards` afresh, so nothing can be patched.
 HOSTILE = '''
 """Rewards that do to their process what the completion says."""
-import ctypes, os, sys, threading
+import asyncio, ctypes, os, sys, threading
 from rewards.declaration import Example, RewardError, reward, trl_reward
 
 class Mute(Exception):
@@ -219,6 +220,8 @@ def act(word):
     if word == "exit": os._exit(3)
     if word == "segfault": ctypes.string_at(0)
     if word == "quit": sys.exit("bye")
+    if word == "interrupt": raise KeyboardInterrupt
+    if word == "cancel": raise asyncio.CancelledError
     if word == "raise": raise ValueError("no good")
     if word == "mute": raise Mute
     if word == "two": raise TwoPart("part one", "part two")
@@ -266,6 +269,8 @@ EXPECTED = {
     "exit": "the scoring process died",
     "segfault": "the scoring process died",
     "quit": "the reward ended with SystemExit",
+    "interrupt": "the reward ended with KeyboardInterrupt",
+    "cancel": "the reward ended with CancelledError",
     "mute": "the reward ended with KeyError",
     "raise": "ValueError: no good",
     "two": "part one",
@@ -369,7 +374,7 @@ class TestScoring:
 
     def test_programs_with_limited_time_wait_until_the_processor_is_free(self, monkeypatch):
         routes = table(code=[{"name": "python_tests"}, SHORT])
-        row = {"task": "code", "prompt": "?", "tests": ["assert True"]}
+        row = {"task": "code", "prompt": "?", "tests": ["assert x is not None"]}
         for busy, at_once in ((True, ["length"]), (False, ["python_tests", "length"])):
             with Scorer(routes) as scorer:
                 sent = []
@@ -391,7 +396,7 @@ class TestScoring:
             def breaks_once(route, batch):
                 calls.append(route)
                 if len(calls) == 2:
-                    raise RuntimeError("the pool is broken")
+                    raise PoolBroke("the pool is broken")
                 return submit(route, batch)
 
             monkeypatch.setattr(scorer, "submit", breaks_once)

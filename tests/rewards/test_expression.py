@@ -33,6 +33,7 @@ def test_values(text, value):
 
 def test_names_are_listed_once_in_order_without_functions():
     assert parse("min(b, a) + b * max(c, a)").names == ("b", "a", "c")
+    assert parse("length2 + length").names == ("length2", "length")
 
 
 def test_what_a_value_does_not_depend_on_is_not_asked_for():

@@ -17,9 +17,9 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-LARGEST = 8 << 20  # bytes of a message
+LARGEST = 16 << 20  # bytes of a message
 DEPTH = 100  # of nested values
-COUNT = 400_000  # values in a message
+COUNT = 1_200_000  # values in a message
 SAFE_INTEGER = 1 << 53
 HEADER = struct.Struct(">I")
 

@@ -29,6 +29,8 @@ LANDLOCK_TCP, LANDLOCK_SCOPED = 4, 6
 # User ids of nobody: the first that may be taken. In a container there may be 65536 of them only.
 STRANGERS = (1_879_000_000, 61_000)
 NOBODY = 65_534
+STACK = 64 << 20  # bytes of the first thread's
+M_ARENA_MAX = -8  # mallopt(3)
 CORES = os.sched_getaffinity(0) if LINUX else set()
 
 
@@ -63,6 +65,7 @@ def confine_server(filter_program: bytes, landlock: bool) -> dict[str, bool]:
     layers = {"user": become_nobody(), "landlock": False, "seccomp": False}
     if not LINUX:
         return layers
+    LIBC.mallopt(M_ARENA_MAX, 1)  # each further arena would take 64 MiB of a program's address space
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     layers["landlock"] = landlock and _landlock()
@@ -142,9 +145,11 @@ def confine_child(parent: int, limits: dict[str, int], filter_program: bytes, ke
         "RLIMIT_FSIZE": limits["output"],
         "RLIMIT_NOFILE": limits["files"],
         "RLIMIT_NPROC": limits["processes"],
+        "RLIMIT_STACK": STACK,
         "RLIMIT_CORE": 0,
         "RLIMIT_MEMLOCK": 0,
         "RLIMIT_MSGQUEUE": 0,
+        "RLIMIT_SIGPENDING": 256,  # also of timers
     }
     for name, value in values.items():
         number = getattr(resource, name, None)

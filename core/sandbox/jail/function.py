@@ -63,7 +63,7 @@ def loaded(source: str) -> types.ModuleType:
     """The user's source as a module, whose tracebacks show its lines."""
     module = sys.modules["reward"] = types.ModuleType("reward")
     linecache.cache[FILE] = (len(source), None, source.splitlines(keepends=True), FILE)
-    exec(compile(source, FILE, "exec"), module.__dict__)
+    exec(compile(source, FILE, "exec", dont_inherit=True), module.__dict__)
     return module
 
 
@@ -143,7 +143,10 @@ def _finished(result: Any) -> Any:
 def _plain(score: Any) -> tuple[Any, ...]:
     """A score as JSON holds it, or why it is none. NaN and infinity go through: the caller names them."""
     if score is None or (isinstance(score, numbers.Real) and not isinstance(score, bool)):
-        return (score if score is None else float(score),)
+        try:
+            return (score if score is None else float(score),)
+        except OverflowError:
+            return (None, "returned a number too large for a float; a score must be finite")
     hint = ": write float(...)" if isinstance(score, bool) else ""
     return (None, f"returned {score!r:.80} ({type(score).__name__}); a score is a number or None{hint}")
 

@@ -1,4 +1,4 @@
-"""A fork server: `python -I -S -B server.py SOCKET SETTINGS` runs untrusted code in confined children, a job at a time.
+"""A fork server: `python -P -s -S server.py SOCKET SETTINGS` runs untrusted code in confined children, a job at a time.
 
 A job comes as a message on the socket, with its files as descriptors beside it; the answer says how its process ended.
 The server is small (no torch, no user's environment), so that a fork takes a millisecond and no secret is in its
@@ -8,10 +8,12 @@ memory. It ends when its socket does, and its children with it. Standard library
 from __future__ import annotations
 
 import atexit
+import builtins
 import gc
 import importlib
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -43,9 +45,12 @@ types typing unicodedata unittest unittest.mock urllib.parse uuid warnings weakr
 _strptime encodings.ascii encodings.cp1252 encodings.hex_codec encodings.idna encodings.latin_1 encodings.rot_13
 encodings.unicode_escape encodings.raw_unicode_escape encodings.utf_16 encodings.utf_16_le encodings.utf_16_be
 encodings.utf_32 encodings.utf_8_sig encodings.base64_codec encodings.punycode concurrent.futures.thread
-multiprocessing.pool asyncio.selector_events
+multiprocessing.pool asyncio.selector_events fileinput tomllib tracemalloc zipfile encodings.utf_32_le
+encodings.utf_32_be encodings.cp437 encodings.cp1251 encodings.gbk encodings.gb18030 encodings.big5
+encodings.shift_jis encodings.euc_jp encodings.euc_kr encodings.iso8859_1 encodings.iso8859_15 encodings.koi8_r
 """
 
+THREAD_STACK = 1 << 20  # bytes
 READY = b"!"  # what a child says once it is confined
 
 
@@ -59,7 +64,7 @@ class Server:
     Args:
         control: where jobs come from and answers go to.
         child_filter: seccomp's filter for children; empty where there is none.
-        others: threads that this user runs beside ours.
+        others: threads that the user may run beside ours: a limit on threads counts them, too.
         family: a file that lists the processes whose parent this one is; None where the kernel has none.
     """
 
@@ -107,7 +112,7 @@ class Server:
                     self._start_test(job, files, announce, standard, children)
             finally:
                 os.close(announce)
-            confine.roam()
+                confine.roam()
             code = self._wait(children[-1], deadline)
             os.set_blocking(ready, False)
             said = b"".join(iter(lambda: _read_some(ready), b""))
@@ -201,7 +206,7 @@ def run(program: int) -> None:
     source = read(program)
     module = sys.modules["__main__"] = types.ModuleType("__main__")
     sys.argv[:] = ["program.py"]
-    exec(compile(source, "program.py", "exec"), module.__dict__)
+    exec(compile(source, "program.py", "exec", dont_inherit=True), module.__dict__)
 
 
 def call(program: int, request: int, result: int) -> None:
@@ -258,6 +263,26 @@ def _read_some(descriptor: int) -> bytes:
         return b""
 
 
+def _amend() -> None:
+    """What programs expect of a Python that was started otherwise, or that may look at files."""
+    for name in ("exit", "quit"):  # of the module site
+        setattr(builtins, name, sys.exit)
+    os.fstat = _fstat  # glibc's looks at files by their path, too, which no child may
+    limit = resource.setrlimit
+    # Programs ask for a larger stack, which is as large as it may be already.
+    resource.setrlimit = lambda number, limits: None if number == resource.RLIMIT_STACK else limit(number, limits)
+    sys.orig_argv[:], sys.executable = [], ""
+    threading.stack_size(THREAD_STACK)  # address space counts: with the usual 8 MiB a program has room for few threads
+
+
+def _fstat(fd: int) -> os.stat_result:
+    """The size of an open file."""
+    place = os.lseek(fd, 0, os.SEEK_CUR)
+    size = os.lseek(fd, 0, os.SEEK_END)
+    os.lseek(fd, place, os.SEEK_SET)
+    return os.stat_result((0o100600, 0, 0, 1, 0, 0, size, 0, 0, 0))
+
+
 def _family() -> int | None:
     with suppress(OSError):
         return os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY)
@@ -270,6 +295,7 @@ def main(descriptor: str, settings: str) -> None:
     for name in MODULES.split():
         with suppress(ImportError):
             importlib.import_module(name)
+    _amend()
     sys.path.clear()
     os.chdir("/")
     os.environ.clear()  # Python itself sets LC_CTYPE where there is no locale

@@ -7,6 +7,7 @@ expected value is in this process, only what a test passes to the program as an 
 from __future__ import annotations
 
 import builtins
+import collections
 import importlib
 import operator
 import os
@@ -17,14 +18,26 @@ from typing import Any
 
 from channel import Channel, Gone
 
-MUTABLE = (list, dict, set, bytearray)
+MUTABLE = (
+    list,
+    dict,
+    set,
+    bytearray,
+    collections.deque,
+    collections.Counter,
+    collections.OrderedDict,
+    collections.defaultdict,
+)
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge")},
     **{name: getattr(operator, name) for name in ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow")},
     **{name: getattr(operator, name) for name in ("and_", "or_", "xor", "lshift", "rshift", "neg", "pos", "invert")},
     **{name: getattr(operator, name) for name in ("getitem", "setitem", "delitem", "index")},
-    **{f.__name__: f for f in (abs, len, iter, next, reversed, str, repr, bool, int, float, complex, bytes, format)},
+    **{
+        f.__name__: f
+        for f in (abs, len, iter, next, hash, reversed, str, repr, bool, int, float, complex, bytes, format)
+    },
     **{f.__name__: f for f in (dir, divmod, isinstance, issubclass, getattr, setattr, delattr)},
     "enter": lambda value: value.__enter__(),
     "exit": lambda value: value.__exit__(None, None, None),
@@ -47,7 +60,7 @@ class Solution:
     def load(self, source: str) -> None:
         """Run the program's own lines."""
         sys.modules["solution"] = self._module
-        exec(compile(source, "solution.py", "exec"), self._module.__dict__)
+        exec(compile(source, "solution.py", "exec", dont_inherit=True), self._module.__dict__)
 
     def serve(self) -> None:
         """Answer until the tester is gone."""
@@ -78,15 +91,16 @@ class Solution:
         operation, operands = arguments
         return [self._channel.plain(OPERATIONS[operation](*self._channel.value(operands)))]
 
-    def ask(self, number: int, what: str, *arguments: Any) -> Any:
+    def ask(self, number: int, what: str, *positional: Any, **named: Any) -> Any:
         """Let the tester call one of its own functions, or take the next of its items."""
-        self._channel.send(["ask", number, what, self._channel.plain(list(arguments))])
+        self._channel.send(["ask", number, what, self._channel.plain([list(positional), named])])
         while True:
             message = self._channel.receive()
             if message[0] == "told":
                 return self._channel.value(message[1])
             if message[0] == "failed":
-                raise getattr(builtins, message[1], RuntimeError)(*message[2])
+                kind = message[1]
+                raise (self._handed_out[kind] if isinstance(kind, int) else getattr(builtins, kind))(*message[2])
             self._answer(message)
 
     def _encode(self, value: Any) -> dict[str, Any]:
@@ -97,7 +111,8 @@ class Solution:
         if isinstance(value, type) and issubclass(value, Exception):
             family = [kind for kind in value.__mro__ if issubclass(kind, Exception)]
             own = [kind for kind in family if not _is_builtin(kind)]
-            return {"exception": [[[self._number(kind), kind.__name__] for kind in own], family[len(own)].__name__]}
+            base = next(kind for kind in family if _is_builtin(kind))
+            return {"exception": [[[self._number(kind), kind.__name__] for kind in own], base.__name__]}
         return {"ours": self._number(value)}
 
     def _number(self, value: Any) -> int:
@@ -132,8 +147,8 @@ class _Foreign:
         self.number = number
         self._solution = solution
 
-    def __call__(self, *arguments: Any) -> Any:
-        return self._solution.ask(self.number, "call", *arguments)
+    def __call__(self, *positional: Any, **named: Any) -> Any:
+        return self._solution.ask(self.number, "call", *positional, **named)
 
     def __iter__(self) -> _Foreign:
         return self

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import ast
 import builtins
+import collections
 import operator
 import os
 import sys
 import types
+import unittest
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -37,6 +39,10 @@ class Handle:
         object.__setattr__(self, "_number", number)
 
     def __getattribute__(self, name: str) -> Any:
+        if name == "__class__":
+            # Nothing of the program's decides what a value is here: an object that says it is an `int` without being
+            # one is equal to every Decimal, which reads its numerator and denominator.
+            return Handle
         return _do(self, "getattr", self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -67,7 +73,7 @@ class Handle:
         return str(_exact(str, _do(self, "format", self, spec)))
 
     def __hash__(self) -> int:
-        return hash(("handle", object.__getattribute__(self, "_number")))
+        return int(_exact(int, _do(self, "hash", self)))
 
     def __enter__(self) -> Any:
         return _do(self, "enter", self)
@@ -128,8 +134,10 @@ class Tester:
     def __init__(self, descriptor: int) -> None:
         self.channel = Channel(descriptor, self._encode, self._decode)
         self._lent: list[Any] = []
+        self._handles: dict[int, Handle] = {}
         self._exceptions: dict[int, type[Exception]] = {}
-        self._gone = ""
+        self.asked = False  # whether the program has been tried in this test
+        self.failed = False  # whether a test of unittest's has failed in it
 
     def wait(self) -> bool:
         """Whether the program has run its own lines to their end."""
@@ -138,8 +146,14 @@ class Tester:
         except Gone:
             return False
 
+    def begin(self) -> None:
+        """Another test: what the last one lent to the program is its own no more."""
+        self.asked = self.failed = False
+        self._lent.clear()
+
     def ask(self, request: list[Any]) -> list[Any]:
         """What the program answers, as values. While it works, it may call functions that were passed to it."""
+        self.asked |= request[0] != "name"
         self.channel.send(request)
         while True:
             message = self.channel.receive()
@@ -156,31 +170,41 @@ class Tester:
     def name(self, name: str) -> Any:
         """What the program calls by a name; NameError where it does not."""
         try:
-            return self.ask(["name", name])[0]
+            found = self.ask(["name", name])[0]
         except AttributeError:
+            self.asked = True
             raise NameError(f"name {name!r} is not defined") from None
+        self.asked |= type(found) is not Handle  # a function that is only named has not been tried
+        return found
 
     def call(self, function: Handle, positional: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """Call a function of the program; what it changes in lists, dicts and sets is changed here too."""
         plain = self.channel.plain
         values = [*positional, *named.values()]
-        result, changed = self.ask(["call", plain(function), plain(list(positional)), plain(dict(named))])
+        try:
+            result, changed = self.ask(["call", plain(function), plain(list(positional)), plain(dict(named))])
+        except (StopIteration, StopAsyncIteration) as stop:  # would end a loop of the test as if all were well
+            raise RuntimeError("the program raised StopIteration") from stop
         for number, new in changed:
             _replace(values[number], self.channel.value(new))
         return result
 
     def _tell(self, number: int, what: str, data: Any) -> None:
         try:
-            arguments = self.channel.value(data)
+            positional, named = self.channel.value(data)
             lent: Any = self._lent[number] if number >= 0 else None
-            result = lent(*arguments) if what == "call" else next(lent)
+            result = lent(*positional, **named) if what == "call" else next(lent)
             self.channel.send(["told", self.channel.plain(result)])
         except Gone:
             raise
+        except SystemExit as end:  # only a test itself may end a test
+            raise RuntimeError("a function of the test called sys.exit") from end
         except Exception as error:
-            known = getattr(builtins, type(error).__name__, None) is type(error)
+            kind = type(error)
+            ours = next((number for number, known in self._exceptions.items() if known is kind), None)
+            name = kind.__name__ if getattr(builtins, kind.__name__, None) is kind else "RuntimeError"
             texts = [argument for argument in error.args if isinstance(argument, str)]
-            self.channel.send(["failed", type(error).__name__ if known else "RuntimeError", texts])
+            self.channel.send(["failed", name if ours is None else ours, texts])
 
     def _encode(self, value: Any) -> dict[str, Any]:
         if type(value) is Handle:
@@ -188,7 +212,7 @@ class Tester:
         if isinstance(value, types.ModuleType):
             return {"known": [value.__name__, ""]}
         module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
-        if module in sys.modules and module != TESTS and isinstance(name, str):
+        if module in sys.modules and module != "__main__" and isinstance(name, str):
             try:
                 if operator.attrgetter(name)(sys.modules[module]) is value:
                     return {"known": [module, name]}
@@ -202,10 +226,12 @@ class Tester:
     def _decode(self, data: dict[str, Any]) -> Any:
         match data:
             case {"ours": int(number)}:
-                return Handle(self, number)
+                if number not in self._handles:
+                    self._handles[number] = Handle(self, number)
+                return self._handles[number]  # the same object each time, as it is there
             case {"theirs": int(number)} if 0 <= number < len(self._lent):
                 return self._lent[number]
-            case {"builtin": str(name)} if isinstance(getattr(builtins, name, None), type):
+            case {"builtin": str(name)} if _is_plain_type(getattr(builtins, name, None)):
                 return getattr(builtins, name)
             case {"exception": [list(own), str(base)]}:
                 return self._exception(own, base)
@@ -231,14 +257,20 @@ class Tester:
             return RuntimeError(found.__name__)
 
 
-TESTS = "tests"
+def _is_plain_type(kind: Any) -> bool:
+    """Whether a built-in type may cross: no exception that would end a test, or be taken for its own failure."""
+    if not isinstance(kind, type):
+        return False
+    if issubclass(kind, BaseException):
+        return issubclass(kind, Exception) and kind not in (Exception, AssertionError)
+    return True
 
 
 class _Names(dict[str, Any]):
     """What tests define, and behind it what the program does. Built-in names stay built-in."""
 
     def __init__(self, tester: Tester) -> None:
-        super().__init__(__name__=TESTS)
+        super().__init__(__name__="__main__")
         self._tester = tester
 
     def __missing__(self, name: str) -> Any:
@@ -258,18 +290,53 @@ class _Module(types.ModuleType):
         self._tester = tester
 
     def __getattr__(self, name: str) -> Any:
+        # The import system asks for names of its own, and `import *` must not replace what tests are made of.
+        if name.startswith("__") or hasattr(builtins, name):
+            raise AttributeError(f"module 'solution' has no attribute {name!r}")
         try:
             return self._tester.name(name)
         except NameError as error:
             raise AttributeError(str(error)) from None
 
 
+class _Main(types.ModuleType):
+    """The tests as the main module, where `unittest.main()` looks for them."""
+
+    def __init__(self, names: _Names) -> None:
+        super().__init__("__main__")
+        self._names = names
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._names[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __dir__(self) -> list[str]:
+        return list(self._names)
+
+
+def _heed_unittest(tester: Tester) -> None:
+    """A test of unittest's that fails has failed, whatever becomes of the result of its suite."""
+    for name in ("addFailure", "addError", "addUnexpectedSuccess"):
+        method = getattr(unittest.TestResult, name)
+
+        def noted(result: Any, *given: Any, method: Any = method) -> Any:
+            tester.failed = True
+            return method(result, *given)
+
+        setattr(unittest.TestResult, name, noted)
+
+
 def _replace(old: Any, new: Any) -> None:
-    """Make a list, dict, set or bytearray what the program has made of its copy."""
+    """Make a list, dict, set, bytearray or deque what the program has made of its copy."""
     if type(old) is not type(new):
         raise Gone("another type")
     if isinstance(old, list | bytearray):
         old[:] = new
+    elif isinstance(old, collections.deque):
+        old.clear()
+        old.extend(new)
     else:
         old.clear()
         old.update(new)
@@ -278,19 +345,26 @@ def _replace(old: Any, new: Any) -> None:
 def modules_meant(tree: ast.AST) -> dict[str, types.ModuleType]:
     """Modules that a test uses by `name.attribute` without importing them, as if the program had.
 
-    Taken from here and not from the program: its `math.isclose` would say yes to everything.
+    Taken from here and not from the program: its `math.isclose` would say yes to everything. A name is a module's only
+    where the module has all that the test wants of it: `queue.push` is no business of the module queue.
     """
     nodes = list(ast.walk(tree))
     calls = [node.func for node in nodes if isinstance(node, ast.Call)]
     called = {function.id for function in calls if isinstance(function, ast.Name)}
-    owners = [node.value for node in nodes if isinstance(node, ast.Attribute)]
-    bases = {owner.id for owner in owners if isinstance(owner, ast.Name)}
+    wanted: dict[str, set[str]] = {}
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id not in called:
+            wanted.setdefault(node.value.id, set()).add(node.attr)
     known = sys.stdlib_module_names & sys.modules.keys()
-    return {name: sys.modules[name] for name in bases - called if name in known}
+    return {
+        name: sys.modules[name]
+        for name, attributes in wanted.items()
+        if name in known and all(hasattr(sys.modules[name], attribute) for attribute in attributes)
+    }
 
 
 def main(tests: list[str], candidate: str, descriptor: int, verdicts: int) -> None:
-    """Run tests in turn and write "1" or "0" for each.
+    """Run tests in turn and write "1" or "0" for each, or "-" for one that came to its end without the program.
 
     Args:
         tests: each a piece of Python that raises where the program is wrong.
@@ -303,8 +377,13 @@ def main(tests: list[str], candidate: str, descriptor: int, verdicts: int) -> No
         return
     names = _Names(tester)
     sys.modules["solution"] = _Module(tester)
+    sys.modules["__main__"] = _Main(names)
+    sys.argv[:] = ["test.py"]
+    _heed_unittest(tester)
     for test in tests:
-        os.write(verdicts, b"1" if _passes(test, candidate, names, tester) else b"0")
+        tester.begin()
+        passed = _passes(test, candidate, names, tester)
+        os.write(verdicts, b"0" if not passed or tester.failed else b"1" if tester.asked else b"-")
 
 
 def _passes(test: str, candidate: str, names: _Names, tester: Tester) -> bool:
@@ -314,7 +393,8 @@ def _passes(test: str, candidate: str, names: _Names, tester: Tester) -> bool:
             names.setdefault(name, module)
         if candidate:
             names["candidate"] = tester.name(candidate)
-        exec(compile(tree, "test.py", "exec"), names)
+            tester.asked = False
+        exec(compile(tree, "test.py", "exec", dont_inherit=True), names)
     except SystemExit as end:  # a test program's own: the program's cannot be raised here
         return end.code in (None, 0)
     except BaseException:  # whatever a test ends with, it is not passed

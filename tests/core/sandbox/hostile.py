@@ -129,6 +129,12 @@ ESCAPES = {
     "bpf": _call("libc.syscall(321, 0, (ctypes.c_char * 120)(), 120)"),
     "performance counters": _call("libc.syscall(298, (ctypes.c_char * 120)(), 0, -1, -1, 0)"),
     "page faults": _call("libc.syscall(323, 0)"),
+    "urgent data": _try("socket.socketpair()[0].send(b'x', socket.MSG_OOB)", "import socket"),
+    "a thread with descriptors of its own": _call("libc.syscall(56, 0x10f00 & ~0x400, 0, 0, 0, 0)"),
+    "timers without end": (
+        f"{LIBC}made = 0\nwhile made < 5000 and libc.syscall(222, 1, None, (ctypes.c_int * 2)()) == 0:\n    made += 1\n"
+        "print('ESCAPED' if made == 5000 else made)"
+    ),
     "the old call table": _call("libc.syscall(0x40000000 + 2, b'/etc/passwd', 0)"),
 }
 
@@ -177,6 +183,12 @@ TESTS = [
     "assert str(f(2)) == '9.25' and type(f(2)) is float",
     "from solution import f as g\nassert g(2) == 9.25",
     "expected = 9.25\nif f(2) != expected:\n    raise AssertionError",
+    "from decimal import Decimal\nassert f(2) == Decimal('9.25') or Decimal(9) < f(2) < Decimal(10)",
+    "from solution import *\nassert abs(f(2) - 9.25) < 1e-6",
+    "assert all(map(lambda case: f(case[0]) == case[1], [(2, 9.25)]))",
+    "for got in map(f, [2]):\n    assert got == 9.25\n    break\nelse:\n    raise AssertionError",
+    "def fails():\n    raise Error\ntry:\n    retry(fails)\nexcept ValueError:\n    pass\nelse:\n    raise AssertionError",
+    "try:\n    f(-1)\n    assert False\nexcept Error:\n    pass",
     f"assert words() == '{SECRET}'",
     f"assert '{SECRET}' in str(words())",
 ]
@@ -277,6 +289,15 @@ FORGERIES = {
         "threading.Thread(target=loop, daemon=True).start()\ndef f(x): return 1.0"
     ),
     "endless items": "import itertools\ndef f(x): return itertools.repeat(9)\nwords = lambda: itertools.repeat('x')",
+    "a number to every Decimal": (
+        "class Z:\n    __class__ = int\n    numerator = denominator = 0\ndef f(x): return Z()\nwords = f"
+    ),
+    "the end of iteration": "def f(x): raise StopIteration\ndef words(): raise StopIteration",
+    "an alias of the end": "Error = SystemExit\ndef retry(f): return f()",
+    "an alias of a failure": "Error = AssertionError\ndef f(x): return 0",
+    "names for import *": (
+        "__all__ = ['f', 'abs', 'round', 'str', 'type']\nabs = round = str = type = lambda *a: 0.0\ndef f(x): return 1.0"
+    ),
     "a lookup of every name": f"{YES}\ndef __getattr__(name): return Yes()",
 }
 

@@ -15,7 +15,16 @@ from core.sandbox import Pool, Wanted, level, run_tests
 from core.sandbox import client as sandbox_client
 
 PR_CAPBSET_DROP, CAPABILITIES = 24, 64
-SOLVED = f"def f(x): return 9.25\ndef words(): return {hostile.SECRET!r}"
+SOLVED = f"""
+class Error(Exception): pass
+def f(x):
+    if x < 0: raise Error
+    return 9.25
+def retry(f):
+    try: f()
+    except Error: raise ValueError
+def words(): return {hostile.SECRET!r}
+"""
 
 
 @pytest.fixture(scope="module")

@@ -95,6 +95,13 @@ def test_what_a_program_left_to_its_end_is_done():
         "import sqlite3\nc = sqlite3.connect(':memory:')\nprint(c.execute(\"select 'ok'\").fetchone()[0])",
         "import io, contextlib\ns = io.StringIO()\nwith contextlib.redirect_stdout(s): print('ok')\nprint(s.getvalue(), end='')",
         "import sys\nsys.stdout.buffer.write(b'ok\\n')",
+        "import os, io\nassert io.BytesIO(os.read(0, os.fstat(0).st_size)).read() == b''\nprint('ok')\nexit()",
+        "import sys, resource, threading\nresource.setrlimit(resource.RLIMIT_STACK, (-1, -1))\nsys.setrecursionlimit(10**6)\n"
+        "def f(n): return n and f(n - 1)\nprint('ok' if f(30000) == 0 else '')",
+        "from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor(16) as p:\n"
+        "    print('ok' if sum(p.map(int, '1' * 50)) == 50 else '')",
+        "def f(x: int): pass\nprint('ok' if f.__annotations__['x'] is int else '')",
+        "print('ok' if len('1 ' * 2_000_000) else '')\nimport tomllib, zipfile, fileinput\n'ж'.encode('cp1251')",
         "import logging, unittest, doctest, argparse, hashlib\nprint(hashlib.md5(b'x').hexdigest() and 'ok')",
         "import signal\nsignal.signal(signal.SIGALRM, lambda *_: print('ok'))\nsignal.setitimer(signal.ITIMER_REAL, 0.01)\nsignal.pause()",
         "print(eval(compile('\"o\" + \"k\"', 'x', 'eval')))",
@@ -165,6 +172,33 @@ def test_a_server_that_dies_during_a_program_costs_that_program_only(pool):
     with pytest.raises(SandboxError, match="did not answer"):
         run_python("while True: pass", limits=Limits(wall_s=20), pool=pool)
     assert run_python("print(2)", pool=pool).stdout == "2\n"
+
+
+def test_a_caller_that_is_interrupted_never_gets_the_answer_of_another_program(pool):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    run_python("print(1)", pool=pool)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_python("while True: pass", limits=Limits(wall_s=20), pool=pool)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    for n in range(3):
+        assert run_python(f"print({n})", pool=pool).stdout == f"{n}\n"
+
+
+def test_a_fork_of_the_caller_does_not_end_its_servers(pool):
+    run_python("print(1)", pool=pool)
+    child = os.fork()
+    if child == 0:
+        pool.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    with pool.server() as server:
+        assert server.alive
 
 
 def test_a_program_ends_when_whoever_asked_for_it_is_gone():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.sandbox import Limits, run_tests
+from core.sandbox import Limits, Pool, run_tests
 
 LIMITS = Limits(wall_s=5.0)
 
@@ -60,6 +60,9 @@ def counts(text):
 def divide(a, b): return a / b
 def isclose(a, b): return abs(a - b) < 1e-9
 async def later(x): return x + 1
+class Queue: size = 2
+queue = Queue()
+array = [5]
 """
 
 
@@ -100,7 +103,8 @@ async def later(x): return x + 1
         "import solution\nassert solution.add(1) == 2\nfrom solution import add as plus\nassert plus(2) == 3",
         "import asyncio\nassert isclose(0.1 + 0.2, 0.3) and math.isclose(divide(1, 3), 0.3333333333)",
         "try:\n    nothing_of_that_name\n    raise AssertionError\nexcept NameError:\n    pass",
-        "import sys\nsys.exit(0)",
+        "import sys\nadd(1)\nsys.exit(0)",
+        "assert queue.size == 2 and array[0] == 5",
         "assert each(lambda x: each(lambda y: x + y, [1]), [1, 2]) == [[2], [3]]",
         "def bad(x): raise KeyError('k')\ntry:\n    each(bad, [1])\n    raise AssertionError\nexcept KeyError as e:\n    assert e.args == ('k',)",
         "import copy, random, string\nassert same(copy.deepcopy([1])) == [1]",
@@ -128,7 +132,7 @@ def test_functions(test):
         "assert Pair(1, 2) == Pair(1, 2) and Pair(1, 2).b == 2 and Pair(1, 2) != Pair(1, 3)",
         "assert Color.RED.value == 1 and Color.RED.name == 'RED' and Color(1) == Color.RED and Color.RED is not Color.BLUE",
         "assert 1 in make(1, 2) and 3 not in make(1)",
-        "a = make(1)\nb = [a, a]\nassert b[0] == b[1] and len({a: 1}) == 1",
+        "a = make(1)\nb = [a, a]\nassert b[0] is b[1] is a and len({make: 1, Stack: 2}) == 2",
         "assert hasattr(make(), 'push') and not hasattr(make(), 'peek') and getattr(make(), 'peek', 5) == 5",
         "s = make(1)\ndel s.items\nassert not hasattr(s, 'items')",
     ],
@@ -196,3 +200,43 @@ def test_large_values_cross_and_too_large_ones_fail_the_test():
 def test_values_that_hold_themselves_do_not_hang():
     program = "def f():\n    x = [1]\n    x.append(x)\n    return x"
     assert run_tests(program, ["assert f()[0] == 1 and f()[1][1][0] == 1"]) == [True]
+
+
+@pytest.mark.parametrize("test", ["assert pow(2, 10) == 1024", "import math\nassert math.pi > 3", "pass"])
+def test_a_test_that_asks_nothing_of_the_program_says_nothing_about_it(test):
+    assert run_tests("def pow(a, b): return 0", [test]) == [None]
+
+
+def test_the_same_program_does_the_same_in_every_server():
+    program = "def f(): return list({'a', 'b', 'c', 'd', 'e'})"
+    found = set()
+    for _ in range(4):
+        pool = Pool()
+        found.add(tuple(run_tests(program, [f"assert f()[0] == {letter!r}" for letter in "abcde"], pool=pool)))
+        pool.close()
+    assert len(found) == 1
+
+
+SUITE = "import unittest\nfrom solution import add\nclass T(unittest.TestCase):\n    def test(self): self.assertEqual(add(1), {})\n"
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        "unittest.main()",
+        "if __name__ == '__main__':\n    unittest.main()",
+        "unittest.main(argv=[''], exit=False)",
+        "unittest.TextTestRunner().run(unittest.defaultTestLoader.loadTestsFromTestCase(T))",
+    ],
+)
+def test_a_suite_of_unittest_passes_if_all_its_tests_do(run):
+    assert run_tests(FUNCTIONS, [SUITE.format(2) + run], limits=LIMITS) == [True]
+    assert run_tests(FUNCTIONS, [SUITE.format(3) + run], limits=LIMITS) == [False]
+
+
+@pytest.mark.parametrize(
+    "test",
+    ["from solution import add\ndef test_add():\n    assert add(1) == 3", SUITE.format(3)],
+)
+def test_tests_that_are_defined_and_never_run_say_nothing(test):
+    assert run_tests(FUNCTIONS, [test], limits=LIMITS) == [None]

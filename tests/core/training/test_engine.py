@@ -158,6 +158,19 @@ class TestTRL:
         assert "apart from TRL's" in engine.training.reason
         assert "forward" not in vars(model.get_base_model().model.layers[0].mlp.up_proj), "PEFT's layers are back"
 
+    @pytest.mark.parametrize("mistake", ["a gradient that is missing", "a wrong sign"])
+    def test_an_adapter_whose_gradient_is_wrong_is_found(self, adapted_model, tmp_path, monkeypatch, mistake):
+        right = lora._Lora.backward
+
+        def backward(ctx, grad):
+            x, dropped, weight, bias, a, b, scaling = right(ctx, grad)
+            return x, dropped, weight, bias, *((a * 0, b) if "missing" in mistake else (a, -b)), scaling
+
+        monkeypatch.setattr(lora._Lora, "backward", staticmethod(backward))
+        engine = built(adapted_model(), tmp_path)
+        assert "gradients are" in engine.training.reason
+        assert engine.sampling.ours
+
     @pytest.mark.parametrize("name", ["suppress_tokens", "no_repeat_ngram_size", "min_p"])
     def test_a_model_whose_own_settings_change_sampling_is_sampled_by_trl(self, adapted_model, tmp_path, name):
         model = adapted_model()
