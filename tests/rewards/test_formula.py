@@ -81,7 +81,9 @@ def test_the_columns_of_its_parts_are_checked_against_the_data(tmp_path):
     route = {"name": "formula", "params": {"expression": "exact_match + python_tests"}}
     spec = parse_spec({"data": {"path": str(tmp_path / "rows.jsonl")}, "rewards": {"a": [route]}}, "spec")
     report = check(spec)
-    assert [problem.what for problem in report.warnings if problem.where != "data.held_out"] == ["formula needs a column 'tests', which the data lacks."]
+    assert [problem.what for problem in report.warnings if problem.where != "data.held_out"] == [
+        "formula needs a column 'tests', which the data lacks."
+    ]
     assert report.sandbox is not None
 
 
