@@ -10,13 +10,15 @@ million, 3 \times 10^5, 0.1\overline{6} or with digits of any script. Whole numb
 the seventh decimal (`tolerance` allows more). What a sign or word says on one side only may be left out: 50% is both 50
 and 0.5. A unit may be left out as well; where both sides name one of the same kind, 5 cm is 0.05 m and not 5 m. A ratio
 or time such as 2:3 must have the same parts. `42!` at the end of a sentence is an exclamation, inside a box or formula
-a factorial. Formulas, sets, intervals and equations are compared by math-verify, within limits of size and time.
+a factorial. Formulas, sets, intervals and equations are compared by math-verify, in a process that ends what takes too
+long (`rewards/algebra.py`): a formula that cannot be read in that time is wrong, two that cannot be compared an error.
 
 The gold answer may be a list of accepted ones (in a CSV file, a JSON list of texts). One that has no value (2023-01-01,
 3 PM, 7 R 3) is an error, as mathematics would misread it, as is one that would not be found equal to itself.
 
-What cannot be closed: a guess is right as often as it is likely, so ask for answers that are hard to guess; and what a
-completion says beside its answer, such as a wrong derivation, is not looked at.
+What cannot be closed: a guess is right as often as it is likely, so ask for answers that are hard to guess; what a
+completion says beside its answer, such as a wrong derivation, is not looked at; and a formula made to be slow escapes
+its 0 as an error, unless it is slow in a way known here.
 """
 
 from __future__ import annotations
@@ -30,9 +32,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from rewards.algebra import LONGEST, formula_text, same_formula, value_of
 from rewards.declaration import Example, RewardError, reward
 from rewards.final_answer import TAIL, Answer, boxed, final_answer, last_of, said_to_be
-from rewards.formulas import LONGEST, formula_text, parsed, same_formula, value_of
 from rewards.numbers_in_text import (
     DEGREES,
     NUMBER,
@@ -73,6 +75,8 @@ UNIT_WORDS = re.compile(
     r"[A-Za-zµΩ€£¥°][A-Za-zµΩ.²³⁻¹]*(?:\^\{?-?[1-9]\}?)?(?:[ /·*-][ /]?[A-Za-zµΩ.²³⁻¹]+(?:\^\{?-?[1-9]\}?)?)*$"
 )
 CURRENCY = re.compile(r"^(-?)\s*[€£¥₹]\s*(?=[0-9.])")
+
+Measured = tuple[Number, Unit | None]
 
 FORTY_TWO = {"answer": "42"}
 FIVE_CM = {"answer": "5 cm"}
@@ -124,7 +128,7 @@ def math_answer(
     if not said.text.strip() or (require_box and not said.boxed):
         return 0.0
     measure = unit_at(plain_text(unit).strip(" $")) if isinstance(unit, str) else None
-    rules = _Rules(worked_out, Fraction(str(tolerance)), measure)
+    rules = _Rules(worked_out, Fraction(str(tolerance)) if tolerance else Fraction(0), measure)
     return float(any(_right(gold, said, rules) for gold in golds))
 
 
@@ -232,16 +236,14 @@ def _right(gold: _Gold, said: Answer, rules: _Rules) -> bool:
     return any(_same_number(mine, found, rules) for found in _numbers(said, rules))
 
 
-def _same_number(
-    gold: tuple[Number, Unit | None], found: tuple[Number, Unit | None], rules: _Rules | None = None
-) -> bool:
+def _same_number(gold: Measured, found: Measured, rules: _Rules | None = None) -> bool:
     """Whether a number is the gold one; 12/4 is not 3, unless the gold answer is 12/4 itself or the rules allow it."""
     (number, unit), (other, other_unit) = gold, found
     done = other.undone in (None, number.undone) or (rules is not None and not rules.worked_out)
     return done and number.matches(other, rules.tolerance if rules else None, conversion(unit, other_unit))
 
 
-def _numbers(said: Answer, rules: _Rules) -> list[tuple[Number, Unit | None]]:
+def _numbers(said: Answer, rules: _Rules) -> list[Measured]:
     """The number that a completion gives; two where one is rounded, as in x = 22/7 ≈ 3.14."""
     text = said.text if said.boxed else _end(said.text)
     text = raised_powers(point_decimals(APPROXIMATELY.sub("≈", plain_text(text))))
@@ -271,29 +273,24 @@ def _end(text: str) -> str:
     return near if re.search(r"\d", near[-250:]) and re.search(r"\s", near[:150]) else text[-TAIL:]
 
 
-def _chain(exact: tuple[Number, Unit | None] | None, rounded: tuple[Number, Unit | None] | None) -> list[Any]:
+def _chain(exact: Measured | None, rounded: Measured | None) -> list[Measured]:
     """What a ≈ b gives: both where b is a rounded, else the first that is a number."""
-    found = [number for number in (exact, rounded) if number]
-    if len(found) == 2 and abs(found[0][0].value - found[1][0].value) > found[1][0].step / 2:
-        return found[:1]
-    return found
+    if exact and rounded:
+        return [exact, rounded] if rounded[0].rounds(exact[0]) else [exact]
+    return [number for number in (exact, rounded) if number]
 
 
-def _whole(text: str, worked_out: bool) -> tuple[Number, Unit | None] | None:
+def _whole(text: str, worked_out: bool) -> Measured | None:
     """The number, with its unit, that a whole text is; a sum is none, if it is to be worked out."""
     text = text.strip().strip("$").strip().rstrip(" .")
     if found := _measured(text):
         return found
-    formula = parsed(formula_text(text))
-    if getattr(formula, "is_Rational", False):
-        return Number(Fraction(formula.p, formula.q)), None
-    value = value_of(formula)
-    if value is None or (value.rational and worked_out):
-        return None
-    return Number(value.value), None
+    value = value_of(formula_text(text))
+    done = value is not None and (value.bare or not (value.rational and worked_out))
+    return (Number(value.value), None) if value and done else None
 
 
-def _measured(text: str) -> tuple[Number, Unit | None] | None:
+def _measured(text: str) -> Measured | None:
     """The plain number that a text is, alone or with a unit after it."""
     if (number := only_number(text)) is not None:
         return number, None

@@ -89,14 +89,18 @@ class Number:
         percent: whether a percent sign follows it.
         undone: for a division that was left undone, such as 12/4, what is divided by what.
         scale: the power of ten that follows as a word: 1000 for "2 thousand", whose value is 2.
-        step: one unit of its last decimal, where it is one: 1/100 for 3.14.
+        decimals: how many digits after the point were written; None where it is no decimal.
     """
 
     value: Fraction
     percent: bool = False
     undone: tuple[int, int] | None = None
     scale: int = 1
-    step: Fraction = Fraction(0)
+    decimals: int | None = None
+
+    def rounds(self, other: Number) -> bool:
+        """Whether this is the other number, rounded to the decimals written: 3.14 rounds 22/7."""
+        return self.decimals is not None and abs(self.value - other.value) * 2 * 10**self.decimals <= 1
 
     def matches(self, other: Number, tolerance: Fraction | None = None, unit: Fraction = Fraction(1)) -> bool:
         """Whether the other number says the same: 50% matches 50%, 50 and 0.5; 2 million matches 2 and 2000000.
@@ -108,15 +112,15 @@ class Number:
         """
         for mine, theirs in self._readings(other):
             theirs *= unit
-            if _close(mine, theirs) or (tolerance and abs(mine - theirs) <= tolerance * abs(mine)):
+            if close(mine, theirs) or (tolerance and abs(mine - theirs) <= tolerance * abs(mine)):
                 return True
         return False
 
     def _readings(self, other: Number) -> list[tuple[Fraction, Fraction]]:
         """What the two may mean, as pairs to compare: a sign or word on one side only may be left out."""
-        factor, other_factor = self._factor, other._factor
-        if factor == other_factor:
+        if (self.percent, self.scale) == (other.percent, other.scale):
             return [(self.value, other.value)]
+        factor, other_factor = self._factor, other._factor
         whole = [(self.value * factor, other.value * other_factor)]
         return whole if factor != 1 != other_factor else [(self.value, other.value), *whole]
 
@@ -221,17 +225,19 @@ def number_of(match: re.Match[str]) -> Number | None:
     if under == 0 or len(exponent) > 5 or abs(int(exponent)) > LARGEST_EXPONENT:
         return None
     over = match["over"] or match["over1"] or (match["number"] or "").replace(",", "")
-    value = (
-        (Fraction(over) if over else _repeating(match["once"], match["again"])) / under * Fraction(10) ** int(exponent)
-    )
+    value = Fraction(over) if over else _repeating(match["once"], match["again"])
+    if under != 1:
+        value /= under
+    if exponent != "0":
+        value *= Fraction(10) ** int(exponent)
     undone = (int(over), under) if under != 1 and value.denominator == 1 and over.lstrip("-").isdigit() else None
     if match["whole"]:
         if not 0 < value < 1:
             return None
         value += int(match["whole"])
-    step = Fraction(1, 10 ** len(over.partition(".")[2])) if match["number"] and under == 1 and exponent == "0" else 0
+    decimals = len(over.partition(".")[2]) if match["number"] and under == 1 and exponent == "0" else None
     scale = SCALES[match["scale"].lower()] if match["scale"] else 1
-    return Number(-value if match["sign"] == "-" else value, bool(match["percent"]), undone, scale, Fraction(step))
+    return Number(-value if match["sign"] == "-" else value, bool(match["percent"]), undone, scale, decimals)
 
 
 def _repeating(once: str, again: str) -> Fraction:
@@ -240,7 +246,8 @@ def _repeating(once: str, again: str) -> Fraction:
     return Fraction(once + "0") + Fraction(int(again), (10 ** len(again) - 1) * 10**decimals)
 
 
-def _close(a: Fraction, b: Fraction) -> bool:
+def close(a: Fraction, b: Fraction) -> bool:
+    """Whether two numbers are equal, or differ by rounding to six decimals where one is no whole number."""
     if a == b or (a.denominator == 1 and b.denominator == 1):
         return a == b
     return abs(a - b) <= min(SAME_DECIMALS, SAME_SIZE * max(abs(a), abs(b)))

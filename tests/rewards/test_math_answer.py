@@ -490,17 +490,13 @@ def test_an_absurd_answer_is_wrong_within_seconds_off_the_main_thread_too(name):
 
 
 def test_a_formula_that_takes_too_long_to_compare_is_an_error(monkeypatch, score_one):
-    def too_long(*args):
-        while True:
-            time.sleep(0.01)
-
-    math_answer.function(r"\boxed{w^3}", "w^2")  # the gold answer is read once
-    monkeypatch.setattr("rewards.formulas.SECONDS", 1.0)
-    monkeypatch.setattr("rewards.formulas._same", too_long)
-    assert "could not be compared" in str(score_one(math_answer, r"\boxed{w^4}", answer="w^2"))
+    assert math_answer.function(r"\boxed{x<3}", "x>3") == 0.0  # the gold answer is read once
+    monkeypatch.setattr("rewards.algebra.SECONDS", 1.0)
+    endless = r"\boxed{(\log(\pi)\pm 123456789\pm y)(20000y^{n})}"
+    assert "could not be compared" in str(score_one(math_answer, endless, answer="x>3"))
 
 
 def test_plain_numbers_are_scored_without_computer_algebra():
     code = "import sys; from rewards.math_answer import math_answer as m; m.function('The answer is 42', 42); "
-    code += "assert not {'sympy', 'math_verify'} & set(sys.modules)"
+    code += "from rewards.algebra import ALGEBRA; assert ALGEBRA._process is None"
     subprocess.run([sys.executable, "-c", code], check=True)
