@@ -292,7 +292,7 @@ def _similarity(metric: str) -> Callable[[str, str], float]:
     def measured(given: str, reference: str) -> float:
         if max(len(given), len(reference)) > LONGEST_SIMILAR:
             raise RewardError(f"texts of more than {LONGEST_SIMILAR} characters are not compared")
-        return _measure(metric, given, reference)
+        return min(1.0, _measure(metric, given, reference))  # a rounding error above 1 is none
 
     return measured
 

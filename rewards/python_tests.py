@@ -63,7 +63,7 @@ DOUBLE = {"tests": [{"input": "21\n", "output": "42"}, {"input": "0\n", "output"
 def python_tests(
     completion: str,
     tests: Any,
-    entry_point: str = "",
+    entry_point: Any = "",
     *,
     timeout_s: Annotated[float, Field(gt=0, le=30, description="Seconds a run of the program may take")] = 2.0,
     memory_mb: Annotated[int, Field(ge=64, le=8192, description="MiB of memory a program may use")] = 256,
@@ -77,7 +77,7 @@ def python_tests(
     standard library can be imported. After a run that takes too long, or 25 s of input/output cases in all, the tests
     that are left count as failed.
     """
-    suite = _suite(tests, entry_point)
+    suite = _suite(tests, as_text(entry_point, "entry_point"))
     program = program_in(completion)
     limits = Limits(wall_s=timeout_s, memory_mb=memory_mb)
     try:
@@ -125,8 +125,9 @@ def _passed_asserts(program: str, suite: _Suite, limits: Limits) -> int:
     if None in verdicts:
         test = shown(suite.asserts[verdicts.index(None)])
         raise RewardError(
-            f"the test {test} passes without trying the program: call its functions, and the tests that you define; "
-            "a function with a built-in name is called as candidate(...), named in the column 'entry_point'"
+            f"the test {test} cannot judge a program: it passes without trying one, or imports what is not there (only "
+            "the standard library is). Call the program's functions, and the tests that you define; a function with a "
+            "built-in name is called as candidate(...), named in the column 'entry_point'"
         )
     return sum(map(bool, verdicts))
 

@@ -38,6 +38,16 @@ def app(*arguments, cwd):
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=180)
 
 
+@pytest.mark.parametrize("route", ["{name: math_anwser}", "{name: number, params: {relative: -1}}", "{name: custom}"])
+def test_score_says_what_is_wrong_with_a_plan(route, tmp_path):
+    (tmp_path / "plan.yaml").write_text(f"default: [{route}]")
+    (tmp_path / "rows.jsonl").write_text('{"completion": "x"}\n')
+    found = app("score", "rows.jsonl", "--plan", "plan.yaml", cwd=tmp_path)
+    assert found.returncode == 1
+    assert found.stderr.startswith("error: rewards.default[0]")
+    assert "Traceback" not in found.stderr
+
+
 class TestCheck:
     def test_a_good_spec_passes_and_every_task_is_listed(self, spec, tmp_path):
         found = app("check", spec(), cwd=tmp_path)

@@ -159,6 +159,13 @@ def test_the_columns_that_the_code_needs_are_checked_against_the_data(tmp_path):
     assert report.sandbox is not None
 
 
+def test_a_row_without_a_value_lacks_the_column_whatever_its_neighbours_have():
+    code = "def score(completion, row): return float(completion == row['answer'])"
+    missing, there = scored(code, ["x", "x"], {"answer": [None, "x"]})
+    assert "KeyError: 'answer'" in str(missing)
+    assert there == 1.0
+
+
 def test_code_is_needed():
     with pytest.raises(ValidationError):
         declared("custom", {})

@@ -100,7 +100,7 @@ def test_all_or_nothing_gives_no_partial_credit():
         ([{"input": "1"}], "tests[0] has the keys input"),
         ([{"input": "1", "output": None}], "tests[0].output"),
         (["assert " + "(" * 1000], "tests[0] is not valid Python"),
-        (["assert inc(1) == 2", "assert pow(2, 3) == 8"], "passes without trying the program"),
+        (["assert inc(1) == 2", "assert pow(2, 3) == 8"], "passes without trying one"),
         (3, "give a list of tests"),
     ],
 )

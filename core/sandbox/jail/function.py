@@ -110,7 +110,9 @@ def needed(function: Callable[..., Any]) -> list[str]:
 
 def _run(function: Callable[..., Any], request: dict[str, Any], write: Callable[..., None]) -> None:
     texts = request["completions"]
-    rows = [{name: values[n] for name, values in request["columns"].items()} for n in range(len(texts))]
+    # A row without a value has no such column, whatever the rows beside it have.
+    columns = request["columns"].items()
+    rows = [{name: values[n] for name, values in columns if values[n] is not None} for n in range(len(texts))]
     match contract(function):
         case "grade":
             _each(lambda n: function({"output_text": texts[n]}, rows[n]), len(texts), write)

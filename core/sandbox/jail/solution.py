@@ -6,9 +6,11 @@ expected value is in this process, only what a test passes to the program as an 
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 import collections
 import importlib
+import inspect
 import operator
 import os
 import sys
@@ -39,6 +41,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
         for f in (abs, len, iter, next, hash, reversed, str, repr, bool, int, float, complex, bytes, format)
     },
     **{f.__name__: f for f in (dir, divmod, isinstance, issubclass, getattr, setattr, delattr)},
+    "run": asyncio.run,
     "enter": lambda value: value.__enter__(),
     "exit": lambda value: value.__exit__(None, None, None),
 }
@@ -113,7 +116,7 @@ class Solution:
             own = [kind for kind in family if not _is_builtin(kind)]
             base = next(kind for kind in family if _is_builtin(kind))
             return {"exception": [[[self._number(kind), kind.__name__] for kind in own], base.__name__]}
-        return {"ours": self._number(value)}
+        return {"coroutine" if inspect.iscoroutine(value) else "ours": self._number(value)}
 
     def _number(self, value: Any) -> int:
         number = self._numbers.get(id(value))

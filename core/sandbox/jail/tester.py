@@ -138,6 +138,7 @@ class Tester:
         self._exceptions: dict[int, type[Exception]] = {}
         self.asked = False  # whether the program has been tried in this test
         self.failed = False  # whether a test of unittest's has failed in it
+        self.theirs: Exception | None = None  # what the program raised last
 
     def wait(self) -> bool:
         """Whether the program has run its own lines to their end."""
@@ -161,7 +162,8 @@ class Tester:
                 case ["value", *data]:
                     return [self.channel.value(data[0]), *data[1:]]
                 case ["raised", [kind, arguments]]:
-                    raise self._raised(kind, arguments)
+                    self.theirs = self._raised(kind, arguments)
+                    raise self.theirs
                 case ["ask", int(number), str(what), arguments]:
                     self._tell(number, what, arguments)
                 case _:
@@ -229,6 +231,8 @@ class Tester:
                 if number not in self._handles:
                     self._handles[number] = Handle(self, number)
                 return self._handles[number]  # the same object each time, as it is there
+            case {"coroutine": int(number)}:
+                return self._awaited(Handle(self, number))
             case {"theirs": int(number)} if 0 <= number < len(self._lent):
                 return self._lent[number]
             case {"builtin": str(name)} if _is_plain_type(getattr(builtins, name, None)):
@@ -236,6 +240,10 @@ class Tester:
             case {"exception": [list(own), str(base)]}:
                 return self._exception(own, base)
         raise Gone("not a value")
+
+    async def _awaited(self, coroutine: Handle) -> Any:
+        """A coroutine of the program's, which runs there when it is awaited here."""
+        return _do(coroutine, "run", coroutine)
 
     def _exception(self, own: list[Any], base: str) -> type[Exception]:
         """A class of our own for each exception class of the program, so that a test can catch it."""
@@ -395,6 +403,9 @@ def _passes(test: str, candidate: str, names: _Names, tester: Tester) -> bool:
             names["candidate"] = tester.name(candidate)
             tester.asked = False
         exec(compile(tree, "test.py", "exec", dont_inherit=True), names)
+    except ImportError as error:  # one of the test's own says nothing about the program
+        tester.asked = error is tester.theirs
+        return not tester.asked
     except SystemExit as end:  # a test program's own: the program's cannot be raised here
         return end.code in (None, 0)
     except BaseException:  # whatever a test ends with, it is not passed

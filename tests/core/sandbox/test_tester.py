@@ -104,6 +104,9 @@ array = [5]
         "import asyncio\nassert isclose(0.1 + 0.2, 0.3) and math.isclose(divide(1, 3), 0.3333333333)",
         "try:\n    nothing_of_that_name\n    raise AssertionError\nexcept NameError:\n    pass",
         "import sys\nadd(1)\nsys.exit(0)",
+        "import asyncio\nassert asyncio.run(later(1)) == 2",
+        "import asyncio\nasync def main():\n    return [await later(1), *await asyncio.gather(later(2), later(3))]\n"
+        "assert asyncio.run(main()) == [2, 3, 4]",
         "assert queue.size == 2 and array[0] == 5",
         "assert each(lambda x: each(lambda y: x + y, [1]), [1, 2]) == [[2], [3]]",
         "def bad(x): raise KeyError('k')\ntry:\n    each(bad, [1])\n    raise AssertionError\nexcept KeyError as e:\n    assert e.args == ('k',)",
@@ -236,7 +239,12 @@ def test_a_suite_of_unittest_passes_if_all_its_tests_do(run):
 
 @pytest.mark.parametrize(
     "test",
-    ["from solution import add\ndef test_add():\n    assert add(1) == 3", SUITE.format(3)],
+    [
+        "from solution import add\ndef test_add():\n    assert add(1) == 3",
+        SUITE.format(3),
+        "import numpy\nassert add(1) == 2",
+        "assert add(1) == 2\nfrom math import nothing",
+    ],
 )
-def test_tests_that_are_defined_and_never_run_say_nothing(test):
+def test_tests_that_never_run_or_cannot_say_nothing(test):
     assert run_tests(FUNCTIONS, [test], limits=LIMITS) == [None]
