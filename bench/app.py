@@ -100,7 +100,8 @@ def worker_start(folder: Path) -> None:
         found.append(time.perf_counter() - start)
         kill(run)
         process.wait()
-    print(f"\n## Worker\n\nSeconds from launch to the first step, the model converted and its trial passed before, median of {ROUNDS}\n")
+    what = "Seconds from launch to the first step, the model converted and its trial passed before"
+    print(f"\n## Worker\n\n{what}, median of {ROUNDS}\n")
     print(f"| | seconds |\n|---|---|\n| examples/four_tasks.yaml | {statistics.median(found[1:]):.1f} |", flush=True)
 
 
