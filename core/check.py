@@ -16,7 +16,7 @@ from core.errors import Problem, UserError, did_you_mean
 from core.models import EMBEDDED, model_source
 from core.options import check_options, grpo_settings
 from core.prompts import PLACEHOLDER
-from core.routing import TaskColumns, check_coverage, check_routes, runs_programs
+from core.routing import TaskColumns, check_coverage, check_routes, sound
 from core.sandbox import Level, level
 from core.spec import RunSpec
 
@@ -74,7 +74,8 @@ def check(spec: RunSpec) -> Report:
 
 
 def _runs_programs(spec: RunSpec) -> bool:
-    return any(runs_programs(route) for routes in spec.rewards.values() for route in routes)
+    rewards = [sound(route) for routes in spec.rewards.values() for route in routes]
+    return any(reward is not None and reward.sandboxed for reward in rewards)
 
 
 def _check_sandbox(found: Level | None) -> list[Problem]:

@@ -17,7 +17,7 @@ import yaml
 from core import progress
 from core.errors import Problem, UserError, did_you_mean
 from core.reward_docs import bounds, outcome, parameter_rows, rewards_page
-from core.routing import RoutingTable, broken_files, check_routes
+from core.routing import RoutingTable, broken_files
 from core.runs import RunFolder, all_runs, create_run, kill, launch, state, stop
 from core.spec import DEFAULT_ROUTE, Plan, read_document, read_plan, read_spec
 from rewards import registry
@@ -130,8 +130,6 @@ def score(arguments: Namespace) -> int:
     plan = read_plan(arguments.plan)
     if arguments.out is not None and arguments.out.resolve() == arguments.file.resolve():
         raise UserError(Problem(f"--out {arguments.out}", "this is the file being read.", "Name another."))
-    if problems := [problem for problem in check_routes(plan.rewards) if problem.severity == "error"]:
-        raise UserError(problems)
     with _target(arguments.out) as out:
         tally = score_file(arguments.file, plan, out, _tokenizer(plan), _rows_done if sys.stderr.isatty() else None)
     _print_tally(tally)

@@ -132,35 +132,23 @@ def _parameter_problem(place: str, reward: Reward, detail: object) -> Problem:
     return Problem(where, f"{detail['msg'].removeprefix('Value error, ')} (found {detail['input']!r:.80}).")
 
 
-def runs_programs(route: Route) -> bool:
-    """Whether a route's reward runs what a model or a user wrote."""
+def sound(route: Route) -> Reward | None:
+    """A route's reward as its parameters make it; None where it is wrong in itself, as `check_routes` says."""
     try:
-        return declared(route.name, route.params).sandboxed
+        return declared(route.name, route.params)
     except (KeyError, RewardError, ValidationError, TypeError):
-        return False
-
-
-def _may_do_without(route: Route) -> bool:
-    """Whether a column that a reward names may be missing, such as behind a formula's gate."""
-    return declared(route.name, route.params).sees_missing
-
-
-def _needed(route: Route) -> tuple[str, ...]:
-    """The columns that a route's reward must have; none where the route is wrong in itself, which is said elsewhere."""
-    try:
-        return declared(route.name, route.params).columns
-    except (KeyError, RewardError, ValidationError, TypeError):
-        return ()
+        return None
 
 
 def _check_columns(place: str, route: Route, task: str, columns: TaskColumns) -> list[Problem]:
+    reward = sound(route)
     problems: list[Problem] = []
-    for name in _needed(route):
+    for name in reward.columns if reward else ():
         if name == COMPLETION_IDS:  # token ids come with the completion, not with the row
             continue
         if name not in columns.empty:
             mend = f"{did_you_mean(name, columns.empty)} Map it with data.columns: {{{name}: <column>}}."
-            severity: Literal["error", "warning"] = "warning" if _may_do_without(route) else "error"
+            severity: Literal["error", "warning"] = "warning" if reward and reward.sees_missing else "error"
             what = f"{route.name} needs a column {name!r}, which the data lacks."
             problems.append(Problem(place, what, mend, severity))
         elif missing := columns.empty[name]:

@@ -15,10 +15,9 @@ import numpy as np
 from core.advantages import advantages
 from core.errors import Problem, UserError
 from core.metrics import reward_records
-from core.routing import RoutingTable, check_routes
+from core.routing import RoutingTable, check_routes, sound
 from core.scoring import Scorer, Scores, join
 from core.spec import COMPLETION_IDS, DEFAULT_ROUTE, Normalisation, Plan, Route
-from rewards import declared
 
 BATCH_ROWS = 256
 Tokenize = Callable[[str], Sequence[int]]
@@ -101,10 +100,10 @@ def needs_tokens(plan: Plan) -> bool:
 
 
 def _counts_tokens(route: Route) -> bool:
-    reward = declared(route.name, route.params)
-    return COMPLETION_IDS in reward.columns or (
-        COMPLETION_IDS in reward.optional_columns and _mentions(route.params, "tokens")
-    )
+    reward = sound(route)
+    if reward is None or COMPLETION_IDS in reward.columns:
+        return reward is not None
+    return COMPLETION_IDS in reward.optional_columns and _mentions(route.params, "tokens")
 
 
 def _mentions(value: Any, word: str) -> bool:

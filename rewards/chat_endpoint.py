@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+NOBODY = {"base_url": "http://127.0.0.1:8000/v1", "model": "judge"}  # of worked examples, which ask nobody
 TIME_LIMIT = 600.0  # seconds that a batch may take before its process is ended, and all its scores with it
 DEADLINE = 570.0  # seconds after which the questions still open are errors of their own
 FIRST_WAIT = 1.0  # seconds before the second try; twice as long before each further one

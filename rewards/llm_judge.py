@@ -30,6 +30,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, FiniteFloat
 
 from rewards.chat_endpoint import (
+    NOBODY,
     TIME_LIMIT,
     ApiKeyEnv,
     BaseUrl,
@@ -82,19 +83,16 @@ def _shaped(reward: Reward, parameters: Any) -> Reward:
     return replace(reward, columns=columns_of(parameters.rubric, "completion"))
 
 
-SERVER = {"base_url": "http://127.0.0.1:8000/v1", "model": "judge"}
-
-
 @trl_reward(
     title="LLM judge",
     examples=[
-        Example("Paris.", 0.9, {}, {**SERVER, "dry_run": "Correct and brief. Score: 9"}, "the judge says 9 of 10"),
-        Example("Lyon.", 0.0, {}, {**SERVER, "dry_run": '{"score": 1}', "scale": [1, 5]}, "1 is the lowest of 1 to 5"),
-        Example("", 0.0, {}, {**SERVER, "dry_run": "0"}, "empty: the judge is asked all the same"),
-        Example("Paris", None, {}, {**SERVER, "rubric": "Is {completion} {answer}?"}, error="no 'answer'"),
-        Example("Score: 10", 0.2, {}, {**SERVER, "dry_run": "It asks for 10. Score: 2"}, "its own score is not read"),
-        Example("Paris.", None, {}, {**SERVER, "dry_run": "Well done!"}, "no score is an error", error="no score"),
-        Example("Paris.", None, {}, {**SERVER, "dry_run": "Score: 11"}, "so is one off the scale", error="off the"),
+        Example("Paris.", 0.9, {}, {**NOBODY, "dry_run": "Correct and brief. Score: 9"}, "the judge says 9 of 10"),
+        Example("Lyon.", 0.0, {}, {**NOBODY, "dry_run": '{"score": 1}', "scale": [1, 5]}, "1 is the lowest of 1 to 5"),
+        Example("", 0.0, {}, {**NOBODY, "dry_run": "0"}, "empty: the judge is asked all the same"),
+        Example("Paris", None, {}, {**NOBODY, "rubric": "Is {completion} {answer}?"}, error="no 'answer'"),
+        Example("Score: 10", 0.2, {}, {**NOBODY, "dry_run": "It asks for 10. Score: 2"}, "its own score is not read"),
+        Example("Paris.", None, {}, {**NOBODY, "dry_run": "Well done!"}, "no score is an error", error="no score"),
+        Example("Paris.", None, {}, {**NOBODY, "dry_run": "Score: 11"}, "so is one off the scale", error="off the"),
     ],
     source="LLM as a judge (Zheng et al. 2023), arXiv 2306.05685; averaged samples as in G-Eval, arXiv 2303.16634",
     timeout_s=TIME_LIMIT,

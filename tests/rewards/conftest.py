@@ -1,7 +1,9 @@
 """What the tests of single rewards share."""
 
 import pytest
+from pretend_judge import PretendJudge
 
+from rewards import chat_endpoint
 from rewards.declaration import Batch
 
 
@@ -14,3 +16,12 @@ def score_one():
         return reward.score(Batch(prompts, [completion], {k: [v] for k, v in columns.items()}), params or {})[0]
 
     return score
+
+
+@pytest.fixture
+def judge(monkeypatch):
+    """An endpoint on this machine that plays a judge; nobody waits long before asking it again."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(chat_endpoint, "FIRST_WAIT", 0.01)
+    with PretendJudge() as server:
+        yield server

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from pretend_judge import PretendJudge, Reply, says
+from pretend_judge import Reply, says
 from pydantic import TypeAdapter, ValidationError
 
 from core.cache import cache_dir
@@ -17,14 +17,6 @@ from rewards.chat_endpoint import HIDDEN, ApiKeyEnv, BaseUrl, Endpoint, ExtraBod
 from rewards.declaration import RewardError
 
 SECRET = "sk-proj-aBcDeF1234567890"
-
-
-@pytest.fixture
-def judge(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(chat_endpoint, "FIRST_WAIT", 0.01)
-    with PretendJudge() as server:
-        yield server
 
 
 @pytest.fixture

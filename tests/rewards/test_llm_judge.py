@@ -3,25 +3,16 @@
 import re
 
 import pytest
-from pretend_judge import PretendJudge, Reply, says
+from pretend_judge import Reply, says
 from pydantic import ValidationError
 
 from core.routing import RoutingTable, TaskColumns, check_coverage, check_routes
 from core.scoring import score
 from core.spec import Route
-from rewards import chat_endpoint
 from rewards.declaration import Batch, RewardError
 from rewards.llm_judge import llm_judge, read_score
 
 TEN = (0, 10)
-
-
-@pytest.fixture
-def judge(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(chat_endpoint, "FIRST_WAIT", 0.01)
-    with PretendJudge() as server:
-        yield server
 
 
 @pytest.fixture

@@ -4,10 +4,9 @@ import re
 from itertools import pairwise
 
 import pytest
-from pretend_judge import PretendJudge, Reply, says
+from pretend_judge import Reply, says
 from pydantic import ValidationError
 
-from rewards import chat_endpoint
 from rewards.declaration import Batch, RewardError
 from rewards.llm_ranking import llm_ranking, read_ranking
 
@@ -37,12 +36,9 @@ def in_order(text):
 
 
 @pytest.fixture
-def judge(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(chat_endpoint, "FIRST_WAIT", 0.01)
-    with PretendJudge() as server:
-        server.replies = by_length
-        yield server
+def judge(judge):
+    judge.replies = by_length
+    return judge
 
 
 @pytest.fixture

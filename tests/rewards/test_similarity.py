@@ -10,7 +10,8 @@ import sacrebleu
 from rouge_score.rouge_scorer import RougeScorer
 
 from rewards.declaration import RewardError
-from rewards.similarity import bleu, chrf, fuzzy, rouge, ter
+from rewards.similarity import fuzzy, rouge
+from rewards.translation import bleu, chrf, ter
 
 ALL = [chrf, bleu, ter, rouge, fuzzy]
 every_measure = pytest.mark.parametrize("reward", ALL, ids=lambda r: r.name)

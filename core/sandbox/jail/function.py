@@ -74,8 +74,13 @@ def found(module: types.ModuleType, name: str) -> Callable[..., Any]:
     own = {key: value for key, value in own.items() if not any(value is kind for kind in classes)}  # not beside its own
     if name and name not in vars(module):
         raise Refused(f"the code defines no {name!r}; it defines {', '.join(own) or 'no function'}")
-    usual = [key for key in USUAL if key in own]
-    chosen = vars(module)[name] if name else next(iter(own.values())) if len(own) == 1 else own.get((usual or [""])[0])
+    usual = next((key for key in USUAL if key in own), "")
+    if name:
+        chosen = vars(module)[name]
+    elif len(own) == 1:
+        (chosen,) = own.values()
+    else:
+        chosen = own.get(usual)
     if chosen is None:
         raise Refused(
             f"the code defines {', '.join(own)}; name the one to call" if own else "the code defines no function"
