@@ -1,7 +1,6 @@
 """What the tests of single rewards share."""
 
 import pytest
-from pretend_judge import PretendJudge
 
 from rewards import chat_endpoint
 from rewards.declaration import Batch
@@ -21,6 +20,8 @@ def score_one():
 @pytest.fixture
 def judge(monkeypatch):
     """An endpoint on this machine that plays a judge; nobody waits long before asking it again."""
+    from pretend_judge import PretendJudge
+
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(chat_endpoint, "FIRST_WAIT", 0.01)
     with PretendJudge() as server:
