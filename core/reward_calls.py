@@ -136,16 +136,15 @@ def library_version() -> str:
     return hashlib.blake2b(b"\0".join(files), digest_size=8).hexdigest()
 
 
-def batch_of(reward: Reward, completions: Sequence[tuple[Row, str]]) -> Batch:
+def batch_of(reward: Reward, rows: Sequence[Row], completions: Sequence[str]) -> Batch:
     """What a reward may see: the columns it declares, or all of them for a function of whole batches."""
-    rows = [row for row, _ in completions]
     if reward.per_completion:
         names = [*reward.columns, *reward.optional_columns]
     else:
         names = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in NOT_COLUMNS]
     return Batch(
         prompts=[as_messages(row["prompt"]) for row in rows] if reward.by_batch else (),
-        completions=[completion for _, completion in completions],
+        completions=completions,
         columns={name: [row.get(name) for row in rows] for name in names},
     )
 

@@ -8,6 +8,7 @@ thread of its own, which libraries with alarm-based time limits need.
 from __future__ import annotations
 
 import multiprocessing
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
@@ -163,7 +164,7 @@ class Scorer:
             ScoringCancelled: `cancelled` said so. The processes have been started afresh.
         """
         scoring = self.begin([str(row["task"]) for row in rows])
-        scoring.add(dict(enumerate(zip(rows, completions, strict=True))))
+        scoring.add_all(rows, completions)
         return scoring.scores(progress, cancelled)
 
     def submit(self, route: Route, batch: Batch) -> Call:
@@ -213,12 +214,18 @@ class Scoring:
         self._scorer = scorer
         self._tasks = tuple(tasks)
         self._busy = busy
-        self._of_task: dict[str, list[int]] = {}
-        for i, task in enumerate(self._tasks):
-            self._of_task.setdefault(task, []).append(i)
+        self._of_task = self._by_task(range(len(self._tasks)))
         self._start()
-        self._known: dict[int, tuple[Row, str]] = {}
+        self._rows: list[Row | None] = [None] * len(self._tasks)
+        self._texts = [""] * len(self._tasks)
         self._broken = False
+
+    def _by_task(self, numbers: Iterable[int]) -> dict[str, list[int]]:
+        """Task -> which of these completions are its own, in their order."""
+        of_task: defaultdict[str, list[int]] = defaultdict(list)
+        for i in numbers:
+            of_task[self._tasks[i]].append(i)
+        return dict(of_task)
 
     def _start(self) -> None:
         """Nothing asked yet."""
@@ -234,13 +241,27 @@ class Scoring:
     @property
     def missing(self) -> list[int]:
         """Completions that have not been added yet."""
-        return [i for i in range(len(self._tasks)) if i not in self._known]
+        return [i for i, row in enumerate(self._rows) if row is None]
 
     def add(self, completions: Mapping[int, tuple[Row, str]]) -> None:
         """Score further completions: their rows and texts, by their number among the n."""
-        self._known.update(completions)
+        for i, (row, text) in completions.items():
+            self._rows[i] = row
+            self._texts[i] = text
+        self._send(self._by_task(sorted(completions)))
+
+    def add_all(self, rows: Sequence[Row], texts: Sequence[str]) -> None:
+        """Score all n at once, as `add` would, without taking them in hand one by one."""
+        if not len(rows) == len(texts) == len(self._tasks):
+            raise ValueError(f"{len(self._tasks)} tasks, {len(rows)} rows and {len(texts)} completions")
+        self._rows = list(rows)
+        self._texts = list(texts)
+        self._send(self._of_task)
+
+    def _send(self, by_task: Mapping[str, list[int]]) -> None:
+        """Submit what need not wait."""
         try:
-            self._submit(completions, lambda reward: not (self._busy and reward.timed))
+            self._submit(by_task, lambda reward: not (self._busy and reward.timed))
         except PoolBroke:  # `scores` starts again
             self._broken = True
 
@@ -253,22 +274,18 @@ class Scoring:
             try:
                 if self._busy:
                     self._come = dict.fromkeys(self._of_task, 0)
-                    self._submit(self._known, lambda reward: reward.timed)
+                    self._submit(self._of_task, lambda reward: reward.timed)
                 return self._collect(progress, cancelled)
             except PoolBroke:
                 pass
         self._scorer.restart()
         self._start()
-        self._submit(self._known, lambda reward: True)
+        self._submit(self._of_task, lambda reward: True)
         return self._collect(progress, cancelled)
 
-    def _submit(self, numbers: Iterable[int], which: Callable[[Reward], bool]) -> None:
+    def _submit(self, by_task: Mapping[str, list[int]], which: Callable[[Reward], bool]) -> None:
         """Rewards of single completions for these; those of batches once a task's last completion is there."""
-        by_task: dict[str, list[int]] = {}
-        for i in numbers:
-            by_task.setdefault(self._tasks[i], []).append(i)
         for task, new in by_task.items():
-            new.sort()
             all_of_it = self._of_task[task]
             self._come[task] += len(new)
             whole = self._come[task] == len(all_of_it)
@@ -282,13 +299,18 @@ class Scoring:
                     self._ask_singly(route, reward, new)
                 elif whole:
                     self._weights[all_of_it, k] = route.weight
-                    self._ask(route, all_of_it, batch_of(reward, [self._known[i] for i in all_of_it]))
+                    self._ask(route, all_of_it, self._batch(reward, all_of_it))
+
+    def _batch(self, reward: Reward, numbers: Sequence[int]) -> Batch:
+        """What a reward may see of these completions."""
+        rows = [row for row in map(self._rows.__getitem__, numbers) if row is not None]
+        return batch_of(reward, rows, list(map(self._texts.__getitem__, numbers)))
 
     def _ask_singly(self, route: Route, reward: Reward, numbers: Sequence[int]) -> None:
         """A reward of single completions: in chunks, and not twice about the same where that would be slow."""
         remembers = reward.deterministic and self._scorer.pace.is_slow(route)
         for some in chunks(numbers, self._scorer.pace.chunk(route)):
-            batch = batch_of(reward, [self._known[i] for i in some])
+            batch = self._batch(reward, some)
             if remembers:
                 self._ask_new(route, some, batch)
             else:
