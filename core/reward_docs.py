@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from typing import Any
 
 from rewards import registry
@@ -12,12 +14,22 @@ HEAD = """# Rewards
 Made from the declarations by `python app.py rewards --markdown > docs/rewards.md`; every example is also a test. How to
 write one of your own: [add-a-reward.md](add-a-reward.md).
 """
-MOST_CHARACTERS = 60
+MOST_CHARACTERS = 200
 
 
 def rewards_page() -> str:
     """Every reward with its columns, parameters and worked examples."""
     return "\n".join([HEAD, *(_section(reward) for reward in registry().values())])
+
+
+def about(reward: Reward) -> str:
+    """What the file says that declares a reward, often with its kin."""
+    return inspect.getdoc(sys.modules[reward.function.__module__]) or ""
+
+
+def first_of_file(reward: Reward) -> str:
+    """The first reward, by name, that the same file declares."""
+    return min(other.name for other in registry().values() if other.function.__module__ == reward.function.__module__)
 
 
 def outcome(example: Example) -> str:
@@ -50,7 +62,10 @@ def _section(reward: Reward) -> str:
         f"Columns: {_names(reward.columns) or 'none'}.{optional} Scores: {bounds(reward)}.",
         *([f"Source: {reward.source}."] if reward.source else []),
         "",
+        *([reward.details, ""] if reward.details else []),
     ]
+    first = first_of_file(reward)
+    lines += [about(reward) if first == reward.name else f"More about it and its kin under [{first}](#{first}).", ""]
     if rows := parameter_rows(reward):
         lines += ["| parameter | default | what it does |", "|---|---|---|"]
         lines += [f"| `{name}` | {_cell(default)} | {_cell(text, code=False)} |" for name, default, text in rows]

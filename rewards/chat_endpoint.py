@@ -7,8 +7,10 @@ judge's own words. Every batch adds a line to `judge/usage.jsonl` there: what wa
 tokens.
 
 The key is read from the environment when it is needed and goes into one header of requests to this endpoint; it is in
-no file and in no message, and redirects are not followed. What keeps it safe beyond that is the spec: one from a
-stranger can name any endpoint and any variable, so read these two lines before you run it.
+no file and in no message, and redirects are not followed. A spec from a stranger can name any endpoint and variable. So
+whoever runs the app can say which key may go where: SIGNALBOX_JUDGE_KEYS="OPENAI_API_KEY=https://api.openai.com/v1
+OTHER_KEY=http://127.0.0.1:8000/v1" allows these and no others. On a Hugging Face Space, where strangers write specs,
+none is allowed unless it is named there; elsewhere all are while the variable is not set.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ LONGEST_WAIT = 60.0
 TRY_AGAIN = (408, 429)  # and whatever is 500 or more
 RESERVED = ("messages", "model", "n", "stream")
 ENVIRONMENT_NAME = re.compile(r"(?:[A-Z][A-Z0-9_]*)?")
+KEYS = "SIGNALBOX_JUDGE_KEYS"
 HIDDEN = "(what was given is not shown, since it may be a key)"
 
 
@@ -207,7 +210,7 @@ class _Call:
         """Ask all, by key; when the deadline comes, what is there counts."""
         import httpx
 
-        self._secret = _secret(self._endpoint.api_key_env)
+        self._secret = _secret(self._endpoint.api_key_env, self._endpoint.base_url)
         self._gate = asyncio.Semaphore(self._endpoint.concurrency)
         self._end = asyncio.get_running_loop().time() + DEADLINE
         headers = {"Authorization": f"Bearer {self._secret}"} if self._secret else {}
@@ -336,16 +339,29 @@ class _Call:
                 file.write(json.dumps(line) + "\n")
 
 
-def _secret(name: str) -> str:
+def _secret(name: str, base_url: str) -> str:
     """The key in an environment variable; what is wrong with it is said without showing it."""
     if not name:
         return ""
+    _check_allowed(name, base_url)
     secret = os.environ.get(name, "").strip()
     if not secret:
         raise RewardError(f"the environment has no {name}, which api_key_env names; set it where the app is started")
     if not re.fullmatch("[!-~]+", secret):
         raise RewardError(f"what {name} holds is no key: it has spaces, line ends or letters beyond ASCII")
     return secret
+
+
+def _check_allowed(name: str, base_url: str) -> None:
+    """RewardError where whoever runs the app has not allowed this key for this endpoint; see the module's docstring."""
+    if KEYS not in os.environ and "SPACE_ID" not in os.environ:
+        return
+    allowed = [pair.partition("=")[::2] for pair in os.environ.get(KEYS, "").split()]
+    if not any(name == key and (base_url + "/").startswith(at.rstrip("/") + "/") for key, at in allowed if at):
+        raise RewardError(
+            f"the key {name} may not be sent to {base_url} here; whoever runs the app allows it with the environment "
+            f"variable {KEYS}, such as {KEYS}='OPENAI_API_KEY=https://api.openai.com/v1'"
+        )
 
 
 def _reason(response: httpx.Response) -> str:

@@ -79,6 +79,7 @@ class Reward:
         name: what routing tables call it.
         title: the name shown to people.
         help: one line, from the docstring's first.
+        details: the rest of the docstring.
         columns: dataset columns that must be there.
         optional_columns: dataset columns used where they are there.
         parameters: pydantic model of the parameters, with defaults, ranges and help.
@@ -99,6 +100,7 @@ class Reward:
     name: str
     title: str
     help: str
+    details: str
     columns: tuple[str, ...]
     optional_columns: tuple[str, ...]
     parameters: type[BaseModel]
@@ -204,6 +206,7 @@ def reward(
     timed: bool = False,
     sandboxed: bool = False,
     deterministic: bool = True,
+    shaped: Callable[[Reward, Any], Reward] | None = None,
 ) -> Callable[[Callable[..., float | None]], Reward]:
     """Declare a reward of one completion; its columns and parameters are read off the signature."""
 
@@ -213,6 +216,7 @@ def reward(
             name=function.__name__,
             title=title,
             help=_first_line(function),
+            details=_further_lines(function),
             columns=tuple(p.name for p in positional if p.default is inspect.Parameter.empty),
             optional_columns=tuple(p.name for p in positional if p.default is not inspect.Parameter.empty),
             parameters=_parameter_model(function),
@@ -225,6 +229,7 @@ def reward(
             timed=timed,
             sandboxed=sandboxed,
             deterministic=deterministic,
+            shaped=shaped,
             function=function,
         )
 
@@ -255,6 +260,7 @@ def trl_reward(
             name=factory.__name__,
             title=title,
             help=_first_line(factory),
+            details=_further_lines(factory),
             columns=tuple(columns),
             optional_columns=(),
             parameters=_parameter_model(factory),
@@ -295,3 +301,7 @@ def _first_line(function: Callable[..., Any]) -> str:
     if not text:
         raise TypeError(f"reward {function.__name__} has no docstring: its first line is the help shown to users")
     return text.splitlines()[0]
+
+
+def _further_lines(function: Callable[..., Any]) -> str:
+    return (inspect.getdoc(function) or "").partition("\n")[2].strip()

@@ -13,14 +13,22 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from rewards.declaration import RewardError
 from rewards.text import parse_json, shown
 
 TEMPLATE = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
 PATH = re.compile(r"(item|sample)((?:\.\w+|\[\d+\])+)")
+SAMPLE = ("output_text", "output_json")
 STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
+
+
+def _low_to_high(range_: tuple[float, float]) -> tuple[float, float]:
+    low, high = range_
+    if not low < high:
+        raise ValueError(f"the range [{low:g}, {high:g}] runs from the lowest score to the highest: [0, 5]")
+    return range_
 
 
 class Grader(BaseModel):
@@ -88,7 +96,7 @@ class ScoreModel(Grader):
     type: Literal["score_model"]
     input: list[Said]
     model: str
-    range: tuple[float, float] = (0.0, 1.0)
+    range: Annotated[tuple[float, float], AfterValidator(_low_to_high)] = (0.0, 1.0)
     sampling_params: SamplingParams = SamplingParams()
 
 
@@ -139,8 +147,11 @@ def columns_of(grader: Any) -> tuple[str, ...]:
                 raise RewardError(
                     f"{{{{{place}}}}} is no template; write {{{{item.column}}}} or {{{{sample.output_text}}}}"
                 )
-            if match[1] == "item" and STEP.findall(match[2])[0][0] != "prompt":  # which every row has
-                found[STEP.findall(match[2])[0][0]] = True
+            name = STEP.findall(match[2])[0][0]
+            if match[1] == "sample" and name not in SAMPLE:
+                raise RewardError(f"{{{{{place}}}}} names no part of a sample that is known here: {', '.join(SAMPLE)}")
+            if match[1] == "item" and name != "prompt":  # which every row has
+                found[name] = True
     return tuple(found)
 
 

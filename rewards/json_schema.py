@@ -12,10 +12,11 @@ zeros satisfy most schemas. Add a reward for what the value says, such as `json_
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, lru_cache
 from typing import Annotated, Any, Literal
 
+import regex  # type: ignore[import-untyped]
 from pydantic import AfterValidator, Field
 
 from rewards.declaration import Example, RewardError, reward
@@ -30,6 +31,7 @@ KINDS: Mapping[str, tuple[type, ...]] = {
     "null": (type(None),),
 }
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+PATTERN_S = 1.0  # that a pattern may take on one text
 MOST_LEVELS = 20  # of a value that runs into Python's limit: a deeper one is at fault itself, else the schema loops
 
 PERSON = {
@@ -129,8 +131,8 @@ def json_schema(
     rule about several properties at once (`anyOf`) counts as such another rule. A schema that requires nothing, and a
     value that is no object, have no parts: 1 or 0.
 
-    A `pattern` that takes for ever on some text, or `uniqueItems` on thousands of objects, ends with the time limit of
-    the scoring process, as an error of that completion.
+    A `pattern` that takes more than a second on some text is an error of that completion; so is `uniqueItems` on
+    thousands of objects, by the time limit of the scoring process.
     """
     if schema is None and default_schema == "":
         raise RewardError("the row has no 'schema'; add the column, or set default_schema")
@@ -204,7 +206,28 @@ def _validator(text: str, where: str) -> Any:
     if problem:
         name = dialect.__name__.removesuffix("Validator")
         raise RewardError(f"{where} is no JSON Schema that can be used ({name}): {problem}")
-    return dialect(schema, registry=REGISTRY)  # any other registry would fetch what it does not know
+    return _with_limit(dialect)(schema, registry=REGISTRY)  # any other registry would fetch what it does not know
+
+
+@cache
+def _with_limit(dialect: Any) -> Any:
+    """The same draft, whose patterns have a time limit: those of `re` have none."""
+    from jsonschema.validators import extend
+
+    return extend(dialect, {"pattern": _pattern})
+
+
+def _pattern(validator: Any, pattern: str, value: Any, schema: Any) -> Iterator[Any]:
+    from jsonschema.exceptions import ValidationError
+
+    if not isinstance(value, str):
+        return
+    try:
+        found = regex.search(pattern, value, timeout=PATTERN_S)
+    except TimeoutError:
+        raise RewardError(f"the schema's pattern {shown(pattern)} takes over {PATTERN_S:g} s on this text") from None
+    if not found:
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
 def _dialect(schema: Mapping[str, Any], where: str) -> Any:

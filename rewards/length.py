@@ -10,12 +10,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sized
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from rewards.declaration import Example, RewardError, reward
+from rewards.declaration import Example, Reward, RewardError, reward
 from rewards.text import from_json, shown
 
 Unit = Literal["words", "characters", "tokens"]
+
+
+def _check_range(minimum: int, maximum: int) -> None:
+    if minimum > maximum:
+        raise RewardError(f"minimum {minimum} is above maximum {maximum}; no length is inside such a range")
+
+
+def _shaped(reward: Reward, parameters: BaseModel) -> Reward:
+    """As it is: what is wrong with the range is found before a run."""
+    settings = dict(parameters)
+    _check_range(settings["minimum"], settings["maximum"])
+    return reward
 
 
 @reward(
@@ -32,6 +44,7 @@ Unit = Literal["words", "characters", "tokens"]
         Example("a b", 0.0, params={"minimum": 5, "maximum": 2}, error="minimum 5 is above maximum 2"),
     ],
     source="A two-sided form of DAPO's soft overlong punishment, arXiv 2503.14476, eq. 13",
+    shaped=_shaped,
 )
 def length(
     completion: str,
@@ -48,8 +61,7 @@ def length(
     other scripts without spaces count characters or tokens. Below the minimum the margin is at most the minimum itself,
     so that an empty completion earns 0 whenever the minimum is at least 1.
     """
-    if minimum > maximum:
-        raise RewardError(f"minimum {minimum} is above maximum {maximum}; no length is inside such a range")
+    _check_range(minimum, maximum)
     n = count(completion, completion_ids, unit)
     if n < minimum:
         return falling(minimum - n, min(margin, minimum))

@@ -5,13 +5,14 @@ or "the answer is", else its last number (or, where the gold answer is a formula
 answers there, as in `41 or 42`, are wrong, and so is a box that is never closed, as in an output cut off at its limit.
 
 Where the gold answer is a number, the answer must be one too, worked out: `5 + 37`, `2^10` and `12/4` only repeat the
-question (`worked_out` turns that off). Numbers may be written 1,000, 1 000, 1.000,5, 0,5, 1/2, 3\frac{1}{2}, 50%, 2
-million, 3 \times 10^5, 0.1\overline{6} or with digits of any script. Whole numbers must be equal, others may differ in
-the seventh decimal (`tolerance` allows more). What a sign or word says on one side only may be left out: 50% is both 50
-and 0.5. A unit may be left out as well; where both sides name one of the same kind, 5 cm is 0.05 m and not 5 m. A ratio
-or time such as 2:3 must have the same parts. `42!` at the end of a sentence is an exclamation, inside a box or formula
-a factorial. Formulas, sets, intervals and equations are compared by math-verify, in a process that ends what takes too
-long (`rewards/algebra.py`): a formula that cannot be read in that time is wrong, two that cannot be compared an error.
+question (`worked_out` turns that off); a power of ten is a way to write a number. Numbers may be written 1,000, 1 000,
+1.000,5, 0,5, 1/2, 3\frac{1}{2}, 50%, 2 million, 3 \times 10^5, 0.1\overline{6} or with digits of any script. Whole
+numbers must be equal, others may differ in the seventh decimal (`tolerance` allows more). What a sign or word says on
+one side only may be left out: 50% is both 50 and 0.5. A unit may be left out as well; where both sides name one, 5 cm
+is 0.05 m, and neither 5 m nor 5 kg. A ratio or time such as 2:3 must have the same parts. `42!` at the end of a
+sentence is an exclamation, inside a box or formula a factorial. Formulas, sets, intervals and equations are compared by
+math-verify, in a process that ends what takes too long (`rewards/algebra.py`): a formula that cannot be read in that
+time is wrong, two that cannot be compared an error.
 
 The gold answer may be a list of accepted ones (in a CSV file, a JSON list of texts). One that has no value (2023-01-01,
 3 PM, 7 R 3) is an error, as mathematics would misread it, as is one that would not be found equal to itself.
@@ -74,6 +75,7 @@ UNIT_WORDS = re.compile(
     r"(?<=[0-9%.}])(?:\s*(?![abceiknpqrtuvwxyz]{1,3}$)(?![a-z]\s*\^)|\s+)(?!(?:or|and|to)\b)"
     r"[A-Za-zµΩ€£¥°][A-Za-zµΩ.²³⁻¹]*(?:\^\{?-?[1-9]\}?)?(?:[ /·*-][ /]?[A-Za-zµΩ.²³⁻¹]+(?:\^\{?-?[1-9]\}?)?)*$"
 )
+POWER_OF_TEN = re.compile(r"10\s*(?:\^|\*\*)\s*\{?\s*(-?[0-9]{1,3})\s*\}?")
 CURRENCY = re.compile(r"^(-?)\s*[€£¥₹]\s*(?=[0-9.])")
 
 Measured = tuple[Number, Unit | None]
@@ -100,6 +102,7 @@ FIVE_CM = {"answer": "5 cm"}
         Example("about 0.3333", 1.0, {"answer": "1/3"}, {"tolerance": 0.001}, "unless a tolerance allows it"),
         Example("It is 0.05 m long.", 1.0, FIVE_CM, note="another unit"),
         Example("5 m", 0.0, FIVE_CM, note="the wrong unit"),
+        Example("5 kg", 0.0, FIVE_CM, note="a unit of something else"),
         Example("42", 1.0, {"answer": ["6 * 7", "42"]}, note="one of the accepted answers"),
         Example("42", None, {"answer": "the moon"}, error="'the moon'", note="the answer is not mathematics"),
     ],
@@ -240,7 +243,8 @@ def _same_number(gold: Measured, found: Measured, rules: _Rules | None = None) -
     """Whether a number is the gold one; 12/4 is not 3, unless the gold answer is 12/4 itself or the rules allow it."""
     (number, unit), (other, other_unit) = gold, found
     done = other.undone in (None, number.undone) or (rules is not None and not rules.worked_out)
-    return done and number.matches(other, rules.tolerance if rules else None, conversion(unit, other_unit))
+    of_one = conversion(unit, other_unit)
+    return done and of_one is not None and number.matches(other, rules.tolerance if rules else None, of_one)
 
 
 def _numbers(said: Answer, rules: _Rules) -> list[Measured]:
@@ -285,6 +289,8 @@ def _whole(text: str, worked_out: bool) -> Measured | None:
     text = text.strip().strip("$").strip().rstrip(" .")
     if found := _measured(text):
         return found
+    if power := POWER_OF_TEN.fullmatch(text):  # as in 3 \times 10^5; another power is to be worked out
+        return Number(Fraction(10) ** int(power[1])), None
     value = value_of(formula_text(text))
     done = value is not None and (value.bare or not (value.rational and worked_out))
     return (Number(value.value), None) if value and done else None

@@ -132,11 +132,11 @@ def raised_powers(text: str) -> str:
     return POWER.sub(raised, text) if "^" in text else text
 
 
-def conversion(unit: Unit | None, other: Unit | None) -> Fraction:
-    """How many of a unit one of another makes; 1 where they do not measure the same, or one is not known."""
-    if unit is None or other is None or unit.powers != other.powers:
+def conversion(unit: Unit | None, other: Unit | None) -> Fraction | None:
+    """How many of a unit one of another makes; 1 where one is not known, None where they measure different things."""
+    if unit is None or other is None:
         return Fraction(1)
-    return other.value / unit.value
+    return other.value / unit.value if unit.powers == other.powers else None
 
 
 @cache

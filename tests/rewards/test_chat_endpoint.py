@@ -1,5 +1,6 @@
 """Asking a judge: what is sent, what is tried again, what is kept, and that the key stays where it is."""
 
+import contextlib
 import json
 import logging
 import threading
@@ -256,6 +257,33 @@ class TestKey:
 
     def test_a_variable_that_is_not_set_is_named(self, judge, endpoint):
         with pytest.raises(RewardError, match="the environment has no MY_KEY"):
+            ask(endpoint(api_key_env="MY_KEY"), questions("a"))
+        assert judge.requests == []
+
+    @pytest.mark.parametrize(
+        ("allowed", "reached"),
+        [
+            ("MY_KEY={url} OTHER=https://example.com", True),
+            ("MY_KEY={url}/", True),
+            ("MY_KEY={url}/deeper", False),
+            ("MY_KEY=http://127.0.0.1", False),
+            ("OTHER={url}", False),
+            ("MY_KEY", False),
+            ("", False),
+        ],
+    )
+    def test_whoever_runs_the_app_says_which_may_go_where(self, judge, endpoint, monkeypatch, allowed, reached):
+        monkeypatch.setenv("MY_KEY", SECRET)
+        asked = endpoint(api_key_env="MY_KEY")
+        monkeypatch.setenv("SIGNALBOX_JUDGE_KEYS", allowed.format(url=asked.base_url))
+        with contextlib.nullcontext() if reached else pytest.raises(RewardError, match="MY_KEY may not be sent"):
+            ask(asked, questions("a"))
+        assert bool(judge.requests) == reached
+
+    def test_on_a_space_none_is_sent_that_is_not_allowed(self, judge, endpoint, monkeypatch):
+        monkeypatch.setenv("MY_KEY", SECRET)
+        monkeypatch.setenv("SPACE_ID", "someone/signalbox")
+        with pytest.raises(RewardError, match="SIGNALBOX_JUDGE_KEYS"):
             ask(endpoint(api_key_env="MY_KEY"), questions("a"))
         assert judge.requests == []
 

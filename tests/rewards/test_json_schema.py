@@ -153,6 +153,14 @@ def test_a_schema_that_cannot_be_used_is_an_error_that_says_where(schema, messag
         assert message in outcome
 
 
+def test_a_pattern_that_takes_for_ever_is_an_error_that_names_it(score_one):
+    schema = {"properties": {"name": {"type": "string", "pattern": "^(a|a)*$"}}}
+    outcome = score_one(json_schema, json.dumps({"name": "a" * 40 + "!"}), schema=schema)
+    assert "pattern '^(a|a)*$' takes over 1 s" in str(outcome)
+    assert score_one(json_schema, json.dumps({"name": "aaa"}), schema=schema) == 1.0
+    assert score_one(json_schema, json.dumps({"name": "b"}), schema=schema) == 0.0
+
+
 def test_a_malformed_parameter_is_found_before_any_completion():
     with pytest.raises(ValidationError, match=r"default_schema.*at \$.type"):
         json_schema.parameters(default_schema='{"type": "objet"}')

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from rewards.declaration import RewardError
 from rewards.length import length
 
 
@@ -54,3 +55,8 @@ def test_token_ids_that_are_no_list_are_an_error(ids, message, score_one):
 
 def test_token_ids_are_not_looked_at_where_words_are_counted(score_one):
     assert score_one(length, "one", completion_ids="nonsense") == 1.0
+
+
+def test_a_range_that_holds_no_length_is_found_before_any_completion():
+    with pytest.raises(RewardError, match="minimum 5 is above maximum 2"):
+        length.of({"minimum": 5, "maximum": 2})

@@ -200,6 +200,16 @@ def test_what_is_no_grader_is_refused(grader):
         declared("openai_grader", {"grader": grader})
 
 
+def test_a_range_runs_from_the_lowest_score_to_the_highest():
+    with pytest.raises(ValidationError, match=r"the range \[5, 0\] runs from"):
+        declared("openai_grader", {"grader": judge(range=[5, 0])})
+
+
+def test_a_part_of_the_sample_that_does_not_exist_is_refused():
+    with pytest.raises(RewardError, match="names no part of a sample"):
+        declared("openai_grader", {"grader": check("eq", reference="{{sample.outputtext}}")})
+
+
 def test_a_template_that_is_none_is_refused():
     with pytest.raises(RewardError, match="is no template"):
         declared("openai_grader", {"grader": check("eq", reference="{{answer}}")})
