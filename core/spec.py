@@ -134,13 +134,13 @@ class Engine(Part):
     )
 
 
-class RunSpec(Part):
-    """One run, whole."""
+class Draft(Part):
+    """A run spec that is not finished: data and rewards may be missing yet."""
 
     name: str = Field("run", pattern=r"^[\w.-]{1,80}$", description="letters, digits, dot, dash, underscore")
     model: str = Field("embedded", description="embedded, a Hub id or a folder")
-    data: DataSpec
-    rewards: Annotated[Routes, Field(min_length=1)]
+    data: DataSpec | None = None
+    rewards: Routes = {}
     tasks: dict[str, TaskSpec] = {}
     mixing: Mixing = Mixing()
     normalisation: Normalisation = Normalisation()
@@ -152,8 +152,24 @@ class RunSpec(Part):
     )
 
     def to_yaml(self) -> str:
-        """The document with what was set, in reading order; `read_spec` gives the same spec back."""
+        """The document with what was set, in reading order; reading it gives the same back."""
         return yaml.safe_dump(self.model_dump(mode="json", exclude_unset=True), sort_keys=False, allow_unicode=True)
+
+    def finished(self) -> RunSpec:
+        """The run spec that this is by now; `UserError` where something is missing."""
+        missing = [part for part, there in (("data", self.data), ("rewards", self.rewards)) if not there]
+        if missing:
+            raise UserError(
+                Problem(part, "nothing is chosen yet.", f"Choose it on the page {part.title()}.") for part in missing
+            )
+        return RunSpec(**{name: getattr(self, name) for name in self.model_fields_set})
+
+
+class RunSpec(Draft):
+    """One run, whole."""
+
+    data: DataSpec
+    rewards: Annotated[Routes, Field(min_length=1)]
 
 
 class Plan(Part):

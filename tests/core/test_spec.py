@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import UserError
-from core.spec import parse_spec, parse_yaml, read_plan, read_spec
+from core.spec import Draft, RunSpec, parse_spec, parse_yaml, read_plan, read_spec
 
 SMALLEST = {"data": {"path": "rows.jsonl"}, "rewards": {"math": [{"name": "math_answer"}]}}
 
@@ -222,3 +222,16 @@ def test_a_wrong_plan_is_named_by_file_and_field(tmp_path):
     (tmp_path / "plan.yaml").write_text("math: [{nam: math_answer}]")
     with pytest.raises(UserError, match=r"plan\.yaml: rewards\.math\[0\]\.nam"):
         read_plan(tmp_path / "plan.yaml")
+
+
+class TestDraft:
+    def test_one_without_data_and_rewards_says_what_is_missing(self):
+        with pytest.raises(UserError) as caught:
+            Draft().finished()
+        assert [problem.where for problem in caught.value.problems] == ["data", "rewards"]
+
+    def test_one_that_has_both_is_a_run_spec_with_what_was_set(self):
+        document = {"model": "m", "data": {"path": "rows.jsonl"}, "rewards": {"default": [{"name": "length"}]}}
+        spec = Draft.model_validate(document).finished()
+        assert spec == RunSpec.model_validate(document)
+        assert spec.to_yaml() == RunSpec.model_validate(document).to_yaml()
