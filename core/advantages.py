@@ -38,6 +38,32 @@ def advantages(scores: Scores, groups: Ints, normalisation: Normalisation) -> Fl
     return np.nan_to_num(found, nan=0.0)
 
 
+def contributions(scores: Scores, groups: Ints, normalisation: Normalisation) -> Floats:
+    """What each reward adds to each advantage (n, k): the rows add up to `advantages`.
+
+    A reward that does not apply adds its group's mean with the other sign, as a score of 0 would: that is what it does
+    to the total. Where rewards cancel each other to the same total for the whole group, all of it is 0, since the group
+    teaches nothing.
+    """
+    known = ~np.isnan(scores.totals)
+    found = np.zeros(scores.values.shape)
+    if not known.any():
+        return found
+    if normalisation.multi_objective_aggregation == "normalize_then_sum":
+        parts = _standardised(scores, groups)
+        total = np.where(known, parts.sum(axis=1), np.nan)
+        found[known] = (parts[known] - parts[known].mean(axis=0)) / (_spread(total) + EPSILON)
+        return found
+    centred, spread = _centred(scores.totals, groups)
+    scale = _scale(scores.totals, spread, normalisation.scale_rewards)
+    for k in range(len(scores.keys)):
+        part = np.where(scores.counting[:, k], scores.values[:, k] * scores.weights[:, k], 0.0)
+        mean, _ = _moments(np.where(known, part, np.nan), groups)
+        found[:, k] = (part - mean) / scale
+    found[np.nan_to_num(centred) == 0] = 0.0
+    return found
+
+
 def group_spread(totals: Floats, groups: Ints) -> Floats:
     """Standard deviation of the totals inside each completion's group (n); 0 for fewer than two numbers.
 
@@ -49,20 +75,31 @@ def group_spread(totals: Floats, groups: Ints) -> Floats:
 
 def _sum_then_normalize(totals: Floats, groups: Ints, scale: str) -> Floats:
     centred, spread = _centred(totals, groups)
+    return centred / _scale(totals, spread, scale)
+
+
+def _scale(totals: Floats, spread: Floats, scale: str) -> Floats:
+    """What each total less its group's mean is divided by (n)."""
     if scale == "none":
-        return centred
-    return centred / ((spread if scale == "group" else _spread(totals)) + EPSILON)
+        return np.ones(len(totals))
+    return (spread if scale == "group" else np.full(len(totals), _spread(totals))) + EPSILON
 
 
 def _normalize_then_sum(scores: Scores, groups: Ints) -> Floats:
-    total = np.zeros(len(groups))
-    for k in range(len(scores.keys)):
-        column = np.where(scores.failed, np.nan, scores.values[:, k])
-        centred, spread = _centred(column, groups)
-        total += np.nan_to_num(scores.weights[:, k]) * np.nan_to_num(centred / (spread + EPSILON))
+    total: Floats = _standardised(scores, groups).sum(axis=1)
     total[np.isnan(scores.totals)] = np.nan
     known = total[~np.isnan(total)]
     return (total - known.mean()) / (_spread(total) + EPSILON) if known.size else total
+
+
+def _standardised(scores: Scores, groups: Ints) -> Floats:
+    """Each reward standardised in its group, times its weight (n, k); 0 where there is no score."""
+    found = np.zeros(scores.values.shape)
+    for k in range(len(scores.keys)):
+        column = np.where(scores.failed, np.nan, scores.values[:, k])
+        centred, spread = _centred(column, groups)
+        found[:, k] = np.nan_to_num(scores.weights[:, k]) * np.nan_to_num(centred / (spread + EPSILON))
+    return found
 
 
 def _centred(values: Floats, groups: Ints) -> tuple[Floats, Floats]:

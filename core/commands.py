@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
     from core.scored_file import Tally, Tokenize
+    from core.signal import TaskSignal
 
 POLL_S = 0.5
 
@@ -133,6 +134,7 @@ def score(arguments: Namespace) -> int:
     with _target(arguments.out) as out:
         tally = score_file(arguments.file, plan, out, _tokenizer(plan), _rows_done if sys.stderr.isatty() else None)
     _print_tally(tally)
+    _print_signals(tally.signals(plan.normalisation))
     return 0
 
 
@@ -277,6 +279,14 @@ def _print_tally(tally: Tally) -> None:
         print(f"{text}, {record['not_applicable']} not applicable, {record['errors']} errors", file=sys.stderr)
         for reason, times in record["reasons"].items():
             print(f"    {times} x {reason}", file=sys.stderr)
+
+
+def _print_signals(signals: Iterable[TaskSignal]) -> None:
+    """Where the training signal comes from, a line a task."""
+    for task in signals:
+        text = f"{task.task}  {progress.percent(task.share)} of the signal; {task.flat_groups} of {task.groups}"
+        rewards = ", ".join(f"{reward.reward} {progress.percent(reward.share)}" for reward in task.rewards)
+        print(f"{text} groups without spread; by reward: {rewards}", file=sys.stderr)
 
 
 def _print_reward(reward: Reward) -> None:

@@ -76,6 +76,11 @@ def number(value: float | None, sign: bool = False) -> str:
     return "-" if value is None else f"{value:+.3f}" if sign else f"{value:.3f}"
 
 
+def percent(value: float | None) -> str:
+    """A share in whole percent, or a dash for what does not exist."""
+    return "-" if value is None else f"{value:.0%}"
+
+
 def duration(seconds: float | None) -> str:
     """Hours, minutes and seconds as people write them."""
     if seconds is None:

@@ -17,6 +17,7 @@ from core.errors import Problem, UserError
 from core.metrics import reward_records
 from core.routing import RoutingTable, check_routes, sound
 from core.scoring import Scorer, Scores, join
+from core.signal import TaskSignal, task_signals
 from core.spec import COMPLETION_IDS, DEFAULT_ROUTE, Normalisation, Plan, Route
 
 BATCH_ROWS = 256
@@ -31,6 +32,13 @@ class Tally:
     completions: int = 0
     refused: int = 0
     parts: list[Scores] = field(default_factory=list)
+    groups: list[int] = field(default_factory=list)
+
+    def signals(self, normalisation: Normalisation) -> list[TaskSignal]:
+        """What the rows that hold a group of two or more would teach, as one batch."""
+        groups = np.array(self.groups, dtype=np.int64)
+        rows = np.flatnonzero(np.bincount(groups)[groups] > 1) if groups.size else groups
+        return task_signals(join(self.parts).of(rows.tolist()), groups[rows], normalisation) if rows.size else []
 
     def table(self) -> list[tuple[str, dict[str, Any]]]:
         """(task, reward record) for every task and reward."""
@@ -189,6 +197,7 @@ def _score_rows(
     texts = [(i, j) for i, j in places if isinstance(batch[i].completions[j], str)]
     rows = [_scorable(batch[i], j, tokenize) for i, j in texts]
     scores = scorer.score(rows, [batch[i].completions[j] for i, j in texts])
+    tally.groups += [tally.rows + i for i, _ in texts]
     tally.rows += len(batch)
     tally.completions += len(places)
     tally.refused += sum(bool(row.refusal) for row in batch) + len(places) - len(texts)
@@ -248,14 +257,9 @@ def _written(row: _Row, indices: list[int | None], scores: Scores, plan: Plan) -
 def _advantages(scores: Scores, indices: list[int | None], normalisation: Normalisation) -> list[float | None]:
     """Advantages inside one group; null for a completion that has no total."""
     known = [i for i in indices if i is not None]
-    part = Scores(
-        tuple(scores.tasks[i] for i in known),
-        scores.keys,
-        scores.values[known],
-        scores.weights[known],
-        {(n, k): reason for n, i in enumerate(known) for (row, k), reason in scores.errors.items() if row == i},
+    found = dict(
+        zip(known, advantages(scores.of(known), np.zeros(len(known), dtype=np.int64), normalisation), strict=True)
     )
-    found = dict(zip(known, advantages(part, np.zeros(len(known), dtype=np.int64), normalisation), strict=True))
     return [None if i is None or np.isnan(scores.totals[i]) else float(found[i]) for i in indices]
 
 

@@ -65,6 +65,17 @@ class Scores:
     weights: NDArray[np.float64]
     errors: Mapping[tuple[int, int], str]
 
+    def of(self, rows: Sequence[int]) -> Scores:
+        """The scores of some of the completions, in the order in which they are named."""
+        place = {row: n for n, row in enumerate(rows)}
+        return Scores(
+            tasks=tuple(self.tasks[row] for row in rows),
+            keys=self.keys,
+            values=self.values[list(rows)],
+            weights=self.weights[list(rows)],
+            errors={(place[row], k): reason for (row, k), reason in self.errors.items() if row in place},
+        )
+
     @cached_property
     def failed(self) -> NDArray[np.bool_]:
         """Completions whose total is unknown because a reward that counts (weight not 0) failed (n)."""

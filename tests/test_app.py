@@ -161,6 +161,7 @@ class TestScore:
         assert failed["total"] is None
         assert "3 rows, 4 completions, 0 not scored" in found.stderr
         assert "1 x the row has no 'answer'" in found.stderr
+        assert "math  100% of the signal; 0 of 1 groups without spread; by reward: math_answer 100%" in found.stderr
 
     def test_the_file_being_read_is_never_written_over(self, tmp_path):
         rows = write_rows(tmp_path / "rows.jsonl", [{"task": "a", "completion": "x"}])

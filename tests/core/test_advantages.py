@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from toys import make_model
 
-from core.advantages import EPSILON, advantages, group_spread
+from core.advantages import EPSILON, advantages, contributions, group_spread
 from core.scoring import Scores
 from core.spec import Normalisation
 
@@ -198,3 +198,37 @@ def test_the_advantages_are_those_of_trl(trl, normalisation):
     ours = found(table, np.arange(len(TABLE)) // GENERATIONS, normalisation, weights=WEIGHTS)
     assert np.abs(theirs).max() > 0.5
     assert ours == pytest.approx(theirs, abs=2e-5)  # TRL computes in float32
+
+
+class TestContributions:
+    @ALL
+    @pytest.mark.parametrize("seed", range(20))
+    def test_they_add_up_to_the_advantages_whatever_is_missing(self, normalisation, seed):
+        draw = np.random.default_rng(seed)
+        values = draw.choice([0.0, 1.0, 10.0, nan], size=(24, 3), p=[0.4, 0.3, 0.2, 0.1])
+        errors = [(int(i), int(k)) for i, k in np.argwhere(np.isnan(values)) if draw.random() < 0.5]
+        table = scores(values, weights=[1, 0.5, draw.choice([0, -2])], errors=errors)
+        groups = np.repeat(np.arange(6), 4)
+        parts = contributions(table, groups, normalisation)
+        assert parts.sum(axis=1) == pytest.approx(advantages(table, groups, normalisation), abs=1e-9)
+
+    @ALL
+    def test_a_reward_that_is_the_same_for_all_adds_nothing(self, normalisation):
+        parts = contributions(scores([[0, 7], [1, 7]]), np.array([0, 0]), normalisation)
+        assert parts[:, 1].tolist() == [0, 0]
+        assert abs(parts[:, 0]).min() > 0
+
+    @pytest.mark.parametrize("normalisation", [GROUP, BATCH, NONE], ids=["group", "batch", "none"])
+    def test_rewards_that_cancel_each_other_teach_nothing(self, normalisation):
+        assert not contributions(scores([[0, 1], [1, 0]]), np.array([0, 0]), normalisation).any()
+
+    def test_the_larger_scale_drowns_the_smaller_in_a_sum_and_not_when_normalised_first(self):
+        table, groups = scores([[0, 100], [1, 0], [1, 100], [0, 0]]), np.zeros(4, dtype=int)
+        small, large = abs(contributions(table, groups, GROUP)).sum(axis=0)
+        assert small / (small + large) == pytest.approx(1 / 101)
+        small, large = abs(contributions(table, groups, GDPO)).sum(axis=0)
+        assert small / (small + large) == pytest.approx(0.5, abs=1e-3)
+
+    @ALL
+    def test_nothing_at_all_is_nothing(self, normalisation):
+        assert contributions(scores(np.zeros((0, 2))), np.zeros(0, dtype=int), normalisation).shape == (0, 2)

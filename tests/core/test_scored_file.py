@@ -4,8 +4,8 @@ import json
 import pytest
 
 from core.errors import UserError
-from core.scored_file import needs_tokens, score_file
-from core.spec import Plan, Route
+from core.scored_file import Tally, needs_tokens, score_file
+from core.spec import Normalisation, Plan, Route
 
 PLAN = Plan.model_validate(
     {
@@ -184,6 +184,20 @@ def test_the_tally_sums_up_each_task_and_reward(scored):
     ]
     assert records["math", "math_answer"]["mean"] == 1.0
     assert records["city", "exact_match"]["reasons"]["the row has no 'answer'"] == 3
+
+
+def test_the_tally_says_what_the_groups_would_teach_and_leaves_single_completions_out(scored):
+    signals = {task.task: task for task in scored[1].signals(Normalisation())}
+    groups = [row for row in scored[2].values() if isinstance(row["total"], list) and row["task"] == "city"]
+    assert signals["city"].groups == sum(
+        len([text for text in row["completion"] if isinstance(text, str)]) > 1 for row in groups
+    )
+    assert sum(task.share or 0 for task in signals.values()) == pytest.approx(1)
+
+
+def test_a_file_of_single_completions_would_teach_nothing():
+    assert Tally(groups=[]).signals(Normalisation()) == []
+    assert Tally(groups=[0, 1, 2]).signals(Normalisation()) == []
 
 
 @pytest.mark.parametrize(

@@ -404,3 +404,15 @@ class TestScoring:
             whole = scorer.score([row for _, row in self.ROWS], [text for text, _ in self.ROWS])
         np.testing.assert_array_equal(found.values, whole.values)
         assert not np.isnan(found.totals[:2]).any()
+
+
+def test_some_of_the_scores_keep_their_values_and_their_errors_in_the_order_asked_for():
+    whole = Scores(
+        ("a", "b", "c"), ("r",), np.array([[1.0], [np.nan], [3.0]]), np.array([[1.0], [2.0], [3.0]]), {(1, 0): "broken"}
+    )
+    some = whole.of([2, 1])
+    assert some.tasks == ("c", "b")
+    assert some.totals[0] == 9.0
+    assert some.weights.tolist() == [[3.0], [2.0]]
+    assert some.errors == {(1, 0): "broken"}
+    assert whole.of([]).values.shape == (0, 1)
