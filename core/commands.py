@@ -1,4 +1,4 @@
-"""The command line: check, train, resume, stop, runs, score, rewards, grader. Prints; the work is done elsewhere."""
+"""The command line, a function for each command. Prints; the work is done elsewhere."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from core.errors import Problem, UserError, did_you_mean
 from core.reward_docs import bounds, outcome, parameter_rows, rewards_page
 from core.routing import RoutingTable, broken_files
 from core.runs import RunFolder, all_runs, create_run, kill, launch, state, stop
-from core.spec import DEFAULT_ROUTE, Plan, read_document, read_plan, read_spec
+from core.spec import DEFAULT_ROUTE, Plan, RunSpec, read_document, read_plan, read_spec
 from rewards import registry
 from rewards.declaration import Reward
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
+    from core.probes import TaskProbes
     from core.scored_file import Tally, Tokenize
     from core.signal import TaskSignal
 
@@ -54,6 +55,12 @@ def add_commands(commands: _SubParsersAction[ArgumentParser]) -> None:
     one.add_argument("--plan", type=Path, required=True, metavar="RUN.yaml", help="a run spec, or its rewards part")
     one.add_argument("--out", type=Path, metavar="SCORED.jsonl", help="where to write (default: standard output)")
     one.set_defaults(run=score)
+    one = commands.add_parser(
+        "probe", help="what the rewards give to answers that deserve nothing, before any training"
+    )
+    one.add_argument("spec", type=Path, metavar="RUN.yaml")
+    one.add_argument("--rows", type=int, default=8, help="rows of each task to try (default: 8)")
+    one.set_defaults(run=probe)
     one = commands.add_parser("rewards", help="list reward functions, or show one with its parameters and examples")
     one.add_argument("name", nargs="?")
     one.add_argument("--markdown", action="store_true", help="the whole library as a page of documentation")
@@ -136,6 +143,36 @@ def score(arguments: Namespace) -> int:
     _print_tally(tally)
     _print_signals(tally.signals(plan.normalisation))
     return 0
+
+
+def probe(arguments: Namespace) -> int:
+    """Score gold, empty, echoed, wrong and padded answers of each task; warn where one earns what it should not."""
+    from core.check import check as check_spec
+    from core.data import some_rows
+    from core.probes import probe_task
+    from core.scoring import Scorer
+
+    spec = read_spec(arguments.spec)
+    report = check_spec(spec)
+    if report.errors or report.data is None:
+        raise UserError(report.errors)
+    if arguments.rows < 1:
+        raise UserError(Problem("--rows", f"found {arguments.rows}.", "Give a number above 0."))
+    tokenize, rows = _tokenizer(spec), report.data.train
+    with Scorer(RoutingTable(spec.rewards)) as scorer:
+        for task, numbers in some_rows(rows, arguments.rows).items():
+            _print_probes(probe_task(task, rows.select(numbers).to_list(), scorer, tokenize))
+    return 0
+
+
+def _print_probes(found: TaskProbes) -> None:
+    gold = f"gold is the reference {found.spelling}" if found.spelling else "its rows hold no reference answer"
+    print(f"{found.task}: {gold}; highest total {progress.number(found.highest)}")
+    for probe in found.probes:
+        rewards = ", ".join(f"{name} {progress.number(value)}" for name, value in probe.rewards.items())
+        errors = f", {_counted(probe.errors, 'error')}" if probe.errors else ""
+        print(f"  {probe.kind:<9} {progress.number(probe.total):>7}   {rewards}{errors}")
+    _print_problems(found.problems)
 
 
 def _rows_done(rows: int) -> None:
@@ -254,7 +291,7 @@ def _report(run: RunFolder) -> int:
     return 0 if reason in ("finished", "stopped") else 1
 
 
-def _tokenizer(plan: Plan) -> Tokenize | None:
+def _tokenizer(plan: Plan | RunSpec) -> Tokenize | None:
     """How to count tokens, where a reward of the plan does; loads the plan's tokenizer, which takes seconds."""
     from core.scored_file import needs_tokens
 

@@ -18,7 +18,7 @@ from core.metrics import reward_records
 from core.routing import RoutingTable, check_routes, sound
 from core.scoring import Scorer, Scores, join
 from core.signal import TaskSignal, task_signals
-from core.spec import COMPLETION_IDS, DEFAULT_ROUTE, Normalisation, Plan, Route
+from core.spec import COMPLETION_IDS, DEFAULT_ROUTE, Normalisation, Plan, Route, RunSpec
 
 BATCH_ROWS = 256
 Tokenize = Callable[[str], Sequence[int]]
@@ -102,7 +102,7 @@ def score_file(
     return tally
 
 
-def needs_tokens(plan: Plan) -> bool:
+def needs_tokens(plan: Plan | RunSpec) -> bool:
     """Whether a reward of the plan counts tokens: it requires their ids, or could use them and a parameter says so."""
     return any(_counts_tokens(route) for routes in plan.rewards.values() for route in routes)
 

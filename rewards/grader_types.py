@@ -31,6 +31,10 @@ def _low_to_high(range_: tuple[float, float]) -> tuple[float, float]:
     return range_
 
 
+class SampleFault(RewardError):
+    """The completion lacks what the grader looks at: it is wrong, and must not get away with an error."""
+
+
 class Grader(BaseModel):
     """What all graders have."""
 
@@ -166,9 +170,9 @@ def filled(text: str, row: Mapping[str, Any], completion: str) -> str:
             try:
                 found = found[name] if name else found[int(index)]
             except (KeyError, IndexError, TypeError):
-                raise RewardError(
-                    f"there is no {match[1]} in this {'row' if place[1] == 'item' else 'sample'}"
-                ) from None
+                if place[1] == "sample":
+                    raise SampleFault(f"there is no {match[1]} in this sample") from None
+                raise RewardError(f"there is no {match[1]} in this row") from None
         return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False, default=str)
 
     return TEMPLATE.sub(value, text)
@@ -180,4 +184,4 @@ def _sample(completion: str, path: str) -> dict[str, Any]:
     try:
         return {"output_json": parse_json(completion)}
     except ValueError:
-        raise RewardError(f"the completion is no JSON, which sample.output_json needs: {shown(completion)}") from None
+        raise SampleFault(f"the completion is no JSON, which sample.output_json needs: {shown(completion)}") from None

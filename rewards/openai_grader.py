@@ -2,7 +2,8 @@
 
 `string_check`, `text_similarity`, `python`, `score_model`, `label_model`, and `multi` over any of these. In their texts
 `{{item.x}}` is the row's column x and `{{sample.output_text}}` the completion; `{{sample.output_json.a.b[0]}}` and
-`{{item.a.b}}` reach into values. A name that is not there is an error, never an empty text.
+`{{item.a.b}}` reach into values. A name that the row lacks is an error, never an empty text. A completion that lacks
+what is looked at (no JSON, no such field, too long to be compared) gets the lowest score: an error would spare it.
 
 What is different from the service: Python graders run in this project's sandbox (standard library only); similarities
 are computed by rapidfuzz, sacrebleu, nltk and rouge-score, and may differ from theirs in later digits; `cosine` and
@@ -42,8 +43,10 @@ from rewards.grader_types import (
     Multi,
     Python,
     Said,
+    SampleFault,
     ScoreModel,
     StringCheck,
+    TextSimilarity,
     columns_of,
     filled,
 )
@@ -192,7 +195,9 @@ def _judged(usual: Endpoint, dry_run: str | None, grader: Any, asked: Sequence[P
     ready = [parts for parts in asked if not isinstance(parts, RewardError)]
     questions = [Question(parts, read) for parts in ready]
     found = iter(ask(endpoint, questions) if dry_run is None else [_tried(read, dry_run)] * len(ready))
-    return [parts if isinstance(parts, RewardError) else next(found) for parts in asked]
+    lowest = grader.range[0] if isinstance(grader, ScoreModel) else 0.0
+    unasked = [lowest if isinstance(parts, SampleFault) else parts for parts in asked]
+    return [parts if isinstance(parts, RewardError | float) else next(found) for parts in unasked]
 
 
 def _tried(read: Callable[[str], float], answer: str) -> Outcome:
@@ -260,7 +265,11 @@ def _scores(grader: Any, batch: Batch, judge: Judge) -> list[Outcome]:
     found: list[Outcome] = []
     for row, completion in zip(rows, batch.completions, strict=True):
         try:
+            if isinstance(grader, TextSimilarity) and len(completion) > LONGEST_SIMILAR:
+                raise SampleFault("the completion is too long to be compared")
             found.append(measure(filled(grader.input, row, completion), filled(grader.reference, row, completion)))
+        except SampleFault:
+            found.append(0.0)
         except RewardError as error:
             found.append(error)
     return found

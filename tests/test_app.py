@@ -139,6 +139,32 @@ class TestTrain:
         assert list((tmp_path / "here").iterdir()) == []
 
 
+class TestProbe:
+    def test_each_task_is_probed_and_what_can_be_gamed_is_a_warning(self, tmp_path):
+        rows = [
+            {"task": "city", "prompt": f"Capital of {n}?", "answer": name}
+            for n, name in enumerate(("Paris", "Rome", "Bonn"))
+        ]
+        write_rows(tmp_path / "rows.jsonl", rows)
+        contains = {"name": "text_match", "params": {"how": "contains"}}
+        document = {"data": {"path": "rows.jsonl"}, "rewards": {"city": [contains]}}
+        (tmp_path / "run.yaml").write_text(yaml.safe_dump(document))
+        found = app("probe", "run.yaml", "--rows", "3", cwd=tmp_path)
+        assert found.returncode == 0, found.stderr
+        assert "city: gold is the reference as it is; highest total 1.000" in found.stdout
+        assert "gold        1.000   text_match 1.000" in found.stdout
+        assert "empty       0.000   text_match 0.000" in found.stdout
+        assert "warning: task 'city': in 3 of 3 rows the probe 'keywords' earns 1" in found.stderr
+
+    def test_a_spec_with_errors_is_not_probed(self, tmp_path):
+        write_rows(tmp_path / "rows.jsonl", [{"task": "a", "prompt": "?"}])
+        document = {"data": {"path": "rows.jsonl"}, "rewards": {"a": [{"name": "exact_match"}]}}
+        (tmp_path / "run.yaml").write_text(yaml.safe_dump(document))
+        found = app("probe", "run.yaml", cwd=tmp_path)
+        assert found.returncode == 1
+        assert "exact_match needs a column 'answer'" in found.stderr
+
+
 class TestScore:
     def test_rows_go_to_standard_output_and_the_summary_to_standard_error(self, tmp_path):
         rows = write_rows(

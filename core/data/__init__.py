@@ -14,6 +14,6 @@ tasks       counts per task
 
 from core.data.heldout import Data
 from core.data.load import load_data
-from core.data.tasks import column, first_rows, task_counts
+from core.data.tasks import column, first_rows, some_rows, task_counts
 
-__all__ = ["Data", "column", "first_rows", "load_data", "task_counts"]
+__all__ = ["Data", "column", "first_rows", "load_data", "some_rows", "task_counts"]

@@ -27,6 +27,20 @@ def column(dataset: Dataset, name: str) -> pa.Array:
     return whole if chosen is None else whole.take(chosen.column(0).combine_chunks())
 
 
+def some_rows(dataset: Dataset, per_task: int) -> dict[str, list[int]]:
+    """Indices of at most so many rows of each task, evenly spread over it, tasks in order of first appearance."""
+    if not len(dataset):
+        return {}
+    encoded = column(dataset, TASK).dictionary_encode()
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    found = {}
+    for code, task in enumerate(encoded.dictionary.to_pylist()):
+        rows = np.flatnonzero(codes == code)
+        chosen = np.linspace(0, len(rows) - 1, min(per_task, len(rows))).round().astype(int)
+        found[task] = rows[chosen].tolist()
+    return found
+
+
 def first_rows(dataset: Dataset) -> dict[str, int]:
     """The index of each task's first row, in order of first appearance."""
     if not len(dataset):

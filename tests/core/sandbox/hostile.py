@@ -189,6 +189,13 @@ TESTS = [
     "for got in map(f, [2]):\n    assert got == 9.25\n    break\nelse:\n    raise AssertionError",
     "def fails():\n    raise Error\ntry:\n    retry(fails)\nexcept ValueError:\n    pass\nelse:\n    raise AssertionError",
     "try:\n    f(-1)\n    assert False\nexcept Error:\n    pass",
+    "assert all(map(lambda case: solver.f(case[0]) == case[1], [(2, 9.25)]))",
+    "assert not list(filter(lambda case: solver.f(case[0]) != case[1], [(2, 9.25)]))",
+    "assert all(map(lambda case: abs(f(case[0])) == case[1], [(2, 9.25)]))",
+    "import unittest\nclass T(unittest.TestCase):\n    def test(self):\n        for a, b in [(2, 9.25), (2, 9.25)]:\n"
+    "            with self.subTest(a=a):\n                self.assertEqual(f(a), b)\nunittest.main(exit=False)",
+    "import unittest\nclass T(unittest.TestCase):\n    def test(self):\n        with self.assertRaises(Error):\n"
+    "            self.assertEqual(f(-1), 9.25)\nunittest.main()",
     f"assert words() == '{SECRET}'",
     f"assert '{SECRET}' in str(words())",
 ]
@@ -292,6 +299,18 @@ FORGERIES = {
     "a number to every Decimal": (
         "class Z:\n    __class__ = int\n    numerator = denominator = 0\ndef f(x): return Z()\nwords = f"
     ),
+    "the end of iteration from a lookup": "class Solver:\n    def __getattr__(self, name): raise StopIteration\n"
+    "solver = Solver()",
+    "the end of iteration from an object": "class R:\n    def __abs__(self): raise StopIteration\ndef f(x): return R()",
+    **{
+        f"a name for {base}, by another protocol": "import sys\nframe = sys._getframe()\n"
+        "while type(frame.f_locals.get('self')).__name__ != 'Solution': frame = frame.f_back\n"
+        "solution = frame.f_locals['self']\nold = solution._do\n"
+        "def do(what, *given):\n"
+        f"    if what == 'name' and given[0] == 'Error': return [{{'exception': [[], '{base}']}}]\n"
+        "    return old(what, *given)\nsolution._do = do\nclass Error(Exception): pass\ndef f(x): return 0"
+        for base in ("AssertionError", "Exception")
+    },
     "the end of iteration": "def f(x): raise StopIteration\ndef words(): raise StopIteration",
     "an alias of the end": "Error = SystemExit\ndef retry(f): return f()",
     "an alias of a failure": "Error = AssertionError\ndef f(x): return 0",

@@ -24,6 +24,9 @@ def retry(f):
     try: f()
     except Error: raise ValueError
 def words(): return {hostile.SECRET!r}
+class Solver:
+    def f(self, x): return f(x)
+solver = Solver()
 """
 
 

@@ -248,3 +248,41 @@ def test_a_suite_of_unittest_passes_if_all_its_tests_do(run):
 )
 def test_tests_that_never_run_or_cannot_say_nothing(test):
     assert run_tests(FUNCTIONS, [test], limits=LIMITS) == [None]
+
+
+@pytest.mark.parametrize("program", ["", "def other(): pass", "def __getattr__(name): raise ImportError(name)"])
+def test_a_program_that_lacks_what_tests_import_from_it_has_failed(program):
+    assert run_tests(program, ["from solution import f\nassert f(2) == 4"], limits=LIMITS) == [False]
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "try:\n    bad()\nexcept Exception as error:\n    said = str(error)\nassert said == 'bad'",
+        "try:\n    check(-1)\nexcept AssertionError as error:\n    said = error.args\nassert said == ('negative',)",
+        "import unittest\nclass T(unittest.TestCase):\n    def test(self):\n"
+        "        with self.assertRaises(Exception):\n            bad()\nunittest.main()",
+    ],
+)
+def test_a_program_may_raise_a_bare_exception_or_its_own_failed_assertion(test):
+    program = "def bad(): raise Exception('bad')\ndef check(x): assert x > 0, 'negative'"
+    assert run_tests(program, [test], limits=LIMITS) == [True]
+    assert run_tests("def bad(): pass\ndef check(x): pass", [test], limits=LIMITS) == [False]
+
+
+def test_the_end_of_an_iterator_still_ends_a_loop():
+    program = "def count():\n    yield 1\n    yield 2"
+    tests = [
+        "assert list(count()) == [1, 2]",
+        "n = count()\nassert (next(n), next(n), next(n, 'end')) == (1, 2, 'end')",
+    ]
+    assert run_tests(program, tests, limits=LIMITS) == [True, True]
+
+
+def test_a_part_of_a_unittest_that_fails_has_failed():
+    test = (
+        "import unittest\nclass T(unittest.TestCase):\n    def test(self):\n        for a, b in [(2, 4), (3, 6)]:\n"
+        "            with self.subTest(a=a):\n                self.assertEqual(double(a), b)\nunittest.main(exit=False)"
+    )
+    assert run_tests("def double(x): return 2 * x", [test], limits=LIMITS) == [True]
+    assert run_tests("def double(x): return 4", [test], limits=LIMITS) == [False]
