@@ -54,7 +54,7 @@ class TestMemory:
 
 class TestContentKey:
     def key(self, version="1", route=LENGTH, text="x", **columns):
-        return content_key(version, route, batch_of(reward_of(route), [({**ROW, **columns}, text)]), 0)
+        return content_key(version, route, batch_of(reward_of(route), [{**ROW, **columns}], [text]), 0)
 
     def test_the_same_content_has_the_same_key(self):
         assert self.key() == self.key()
@@ -86,7 +86,8 @@ def test_chunks_cover_all_numbers_in_order():
 
 
 def test_a_part_of_a_batch_keeps_rows_together():
-    batch = batch_of(reward_of(Route(name="exact_match")), [({**ROW, "answer": n}, f"c{n}") for n in range(4)])
+    rows, texts = [{**ROW, "answer": n} for n in range(4)], [f"c{n}" for n in range(4)]
+    batch = batch_of(reward_of(Route(name="exact_match")), rows, texts)
     some = part(batch, [3, 1])
     assert (some.completions, some.columns["answer"]) == (["c3", "c1"], [3, 1])
 
