@@ -22,13 +22,15 @@ from typing import Any
 
 import numpy as np
 
+from core.advantages import Floats
 from core.errors import Problem
+from core.metrics import mean
 from core.prompts import as_messages
 from core.routing import RoutingTable, sound
+from core.scored_file import Tokenize
 from core.scoring import Scorer, Scores
-from core.spec import COMPLETION_IDS
+from core.spec import COMPLETION_IDS, Route
 
-ROWS = 8  # of each task
 MOST_KEYWORDS = 8
 SAME = 1e-9  # totals nearer than this are equal
 GOLD = "gold"
@@ -50,7 +52,6 @@ REPEATS = 20
 CONTAINS_GOLD = ("overlong", "repeated")
 
 Row = Mapping[str, Any]
-Tokenize = Callable[[str], Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -190,8 +191,8 @@ def _wins(kind: str, scores: Scores, probe: int, gold: int) -> bool:
 def _probe(kind: str, scores: Scores, at: Sequence[int], wins: int, example: str) -> Probe:
     some = scores.of(at)
     columns = [k for k in range(len(some.keys)) if some.routed[:, k].any()]
-    rewards = {some.keys[k]: _mean(some.values[:, k]) for k in columns}
-    return Probe(kind, _mean(some.totals), rewards, int(np.isnan(some.totals).sum()), wins, len(at), example)
+    rewards = {some.keys[k]: mean(some.values[:, k]) for k in columns}
+    return Probe(kind, mean(some.totals), rewards, int(np.isnan(some.totals).sum()), wins, len(at), example)
 
 
 def _gamed(task: str, kind: str, scores: Scores, probes: Sequence[int], golds: Sequence[int], rows: int) -> Problem:
@@ -237,18 +238,13 @@ def _highest(task: str, table: RoutingTable) -> float | None:
     return sum(max(pair) for pair in ends) if all(ends) else None
 
 
-def _range(route: Any) -> list[float]:
+def _range(route: Route) -> list[float]:
     """Both ends of a route's scores; empty where one is not known."""
     reward = sound(route)
     ends = reward.range if reward else (None, None)
     return [end for end in ends if end is not None] if None not in ends else []
 
 
-def _weighted(scores: Scores) -> np.ndarray[Any, np.dtype[np.float64]]:
-    weighted: np.ndarray[Any, np.dtype[np.float64]] = np.where(scores.counting, scores.values * scores.weights, 0.0)
+def _weighted(scores: Scores) -> Floats:
+    weighted: Floats = np.where(scores.counting, scores.values * scores.weights, 0.0)
     return weighted
-
-
-def _mean(values: np.ndarray[Any, np.dtype[np.float64]]) -> float | None:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else None
