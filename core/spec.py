@@ -193,6 +193,12 @@ def parse_spec(document: Any, where: str, base: Path | None = None) -> RunSpec:
     return spec if base is None else _with_paths_from(spec, base)
 
 
+def parse_draft(document: Any, where: str) -> Draft:
+    """An unfinished run spec from a parsed document; `where` names it in messages."""
+    draft: Draft = _validate(Draft, document, where)
+    return draft
+
+
 def read_plan(path: Path) -> Plan:
     """The rewards of a run spec, or of a document that is nothing but a routing table."""
     document = read_document(path)
