@@ -168,7 +168,7 @@ def bare_calls(task: str, count: int) -> None:
 def plots(root: Path) -> None:
     """What the server does for one viewer of a run of 20,000 steps: at the first look, and after each further step."""
     os.environ["SIGNALBOX_RUNS"] = str(root)
-    from ui.watch import show_run
+    from ui.monitor_page import show_run
 
     run = RunFolder(root / "long")
     run.path.mkdir(parents=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from core.scoring import Scores
+from core.scores import Scores
 from core.spec import Normalisation
 
 EPSILON = 1e-4  # TRL's, added to every standard deviation

@@ -26,8 +26,9 @@ from rewards.declaration import Reward
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
+    from core.completion_rows import Tokenize
     from core.probes import TaskProbes
-    from core.scored_file import Tally, Tokenize
+    from core.scored_file import Tally
     from core.signal import TaskSignal
 
 POLL_S = 0.5

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.advantages import FLAT, group_spread
-from core.scoring import Scores, join
+from core.scores import Scores, join
 
 Floats = NDArray[np.float64]
 

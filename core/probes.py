@@ -23,12 +23,13 @@ from typing import Any
 import numpy as np
 
 from core.advantages import Floats
+from core.completion_rows import Tokenize
 from core.errors import Problem
 from core.metrics import mean
 from core.prompts import as_messages
 from core.routing import RoutingTable, sound
-from core.scored_file import Tokenize
-from core.scoring import Scorer, Scores
+from core.scores import Scores
+from core.scoring import Scorer
 from core.spec import COMPLETION_IDS, Route
 
 MOST_KEYWORDS = 8

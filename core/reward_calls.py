@@ -8,6 +8,8 @@ remembered, so that the same completion is not scored twice.
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import pickle
 import signal
 import threading
@@ -16,7 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ from rewards import declared, registry
 from rewards.declaration import Batch, Reward, RewardError
 
 Row = Mapping[str, Any]
+Floats = NDArray[np.float64]
 
 CHUNK = 4  # completions per call of a reward whose pace is not known yet
 PATIENCE = 4  # times a reward's limit for one completion that a chunk of several may take
@@ -54,33 +57,46 @@ class Answer:
     Attributes:
         values: scores (n); NaN where there is none.
         errors: number -> why there is none.
-        seconds: that the call took; 0 where it was remembered.
+        seconds: wall time of each (n), or the same for all: a call's, shared evenly; NaN where it is not known.
     """
 
-    values: NDArray[np.float64]
-    errors: Mapping[int, str] = field(default_factory=dict)
-    seconds: float = 0.0
+    values: Floats
+    errors: Mapping[int, str]
+    seconds: Floats | float
+
+    @property
+    def took(self) -> float:
+        """Wall time of all of them, as far as it is known."""
+        if isinstance(self.seconds, float):
+            return 0.0 if math.isnan(self.seconds) else self.seconds * len(self.values)
+        return float(np.nansum(self.seconds))
 
 
 class Pace:
-    """How long each route's reward takes for a completion, from the calls so far."""
+    """How long each reward, with its parameters, takes for a completion, from the calls so far."""
 
     def __init__(self) -> None:
-        self._seconds: dict[str, float] = {}
+        self._seconds: dict[tuple[str, str], float] = {}
 
     def note(self, route: Route, count: int, seconds: float) -> None:
         """A call of so many completions took so long."""
         each = seconds / max(1, count)
-        self._seconds[route.key] = (self._seconds.get(route.key, each) + each) / 2
+        what = _content(route)
+        self._seconds[what] = (self._seconds.get(what, each) + each) / 2
 
     def chunk(self, route: Route) -> int:
         """How many completions a call should have."""
-        each = self._seconds.get(route.key)
+        each = self._seconds.get(_content(route))
         return CHUNK if each is None else int(min(max(CHUNK_S / max(each, 1e-9), 1), LARGEST_CHUNK))
 
     def is_slow(self, route: Route) -> bool:
         """Whether it pays to remember its scores; not known counts as slow."""
-        return self._seconds.get(route.key, SLOW_S) >= SLOW_S
+        return self._seconds.get(_content(route), SLOW_S) >= SLOW_S
+
+
+def _content(route: Route) -> tuple[str, str]:
+    """What a route's pace depends on: its label may be another reward's in another table."""
+    return route.name, json.dumps(route.params, default=repr)
 
 
 class Memory:
@@ -186,33 +202,41 @@ class Call:
             look: waits for a future, where the caller has more to do than wait.
         """
         look(self._future)
-        start = time.perf_counter()
         try:
             return self._received(self._future)
         except FAILURES as error:
             if not self._reward.per_completion or self.count == 1:
-                reason = _blame(error, self._reward)
-                return Answer(np.full(self.count, np.nan), dict.fromkeys(range(self.count), reason))
-        values = np.full(self.count, np.nan)
+                reasons = dict.fromkeys(range(self.count), _blame(error, self._reward))
+                return Answer(np.full(self.count, np.nan), reasons, self._lost(error))
+        return self._one_by_one(look)
+
+    def _one_by_one(self, look: Callable[[Any], None]) -> Answer:
+        values, seconds = np.full((2, self.count), np.nan)
         errors: dict[int, str] = {}
         singles = [self._schedule(part(self._batch, [i])) for i in range(self.count)]
         for i, single in enumerate(singles):
             look(single)
             try:
                 one = self._received(single)
-                values[i] = one.values[0]
+                values[i], seconds[i] = one.values[0], one.took
                 if one.errors:
                     errors[i] = one.errors[0]
             except FAILURES as error:
-                errors[i] = _blame(error, self._reward)
-        return Answer(values, errors, time.perf_counter() - start)
+                errors[i], seconds[i] = _blame(error, self._reward), self._lost(error)
+        return Answer(values, errors, seconds)
+
+    def _lost(self, error: BaseException) -> float:
+        """Seconds that each completion of a failed call took: up to the limit, or not known."""
+        singly = self._reward.per_completion
+        return self._reward.timeout_s / (1 if singly else self.count) if isinstance(error, FutureTimeout) else math.nan
 
     def _received(self, future: Any) -> Answer:
         try:
             values, errors, seconds = future.result()
         except RuntimeError as error:
             raise PoolBroke(str(error)) from error
-        return Answer(np.frombuffer(values, dtype=np.float64), errors, seconds)
+        found = np.frombuffer(values, dtype=np.float64)
+        return Answer(found, errors, seconds / max(1, len(found)))
 
     def _schedule(self, batch: Batch) -> Any:
         """A future. Pickled here, because what cannot be pickled would end the pool's own thread and hang it."""

@@ -227,7 +227,7 @@ def launch(run: RunFolder) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**ALLOCATOR, **os.environ, "PYTHONPATH": os.pathsep.join(_python_path()), "PYTHONUNBUFFERED": "1"},
+            env={**ALLOCATOR, **os.environ, "PYTHONPATH": os.pathsep.join(python_path()), "PYTHONUNBUFFERED": "1"},
             start_new_session=True,
         )
     try:
@@ -366,7 +366,7 @@ def _numbered(path: Path) -> Iterator[Path]:
         yield path.with_name(f"{path.name}-{n}")
 
 
-def _python_path() -> list[str]:
+def python_path() -> list[str]:
     """The worker is started with -m from any working folder, so it must find the project's packages."""
     inherited = os.environ.get("PYTHONPATH", "")
     return [str(PROJECT), *inherited.split(os.pathsep)] if inherited else [str(PROJECT)]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -12,16 +10,27 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from core.advantages import advantages
+from core.advantages import Floats, advantages
+from core.completion_rows import (
+    CompletionRow,
+    ScoredRows,
+    Tokenize,
+    dump,
+    parse_row,
+    read_lines,
+    routed,
+    score_rows,
+    with_scores,
+)
 from core.errors import Problem, UserError
 from core.metrics import reward_records
 from core.routing import RoutingTable, check_routes, sound
-from core.scoring import Scorer, Scores, join
+from core.scores import Scores, join
+from core.scoring import Scorer
 from core.signal import TaskSignal, task_signals
-from core.spec import COMPLETION_IDS, DEFAULT_ROUTE, Normalisation, Plan, Route, RunSpec
+from core.spec import COMPLETION_IDS, Draft, Normalisation, Plan, Route
 
 BATCH_ROWS = 256
-Tokenize = Callable[[str], Sequence[int]]
 
 
 @dataclass
@@ -33,6 +42,16 @@ class Tally:
     refused: int = 0
     parts: list[Scores] = field(default_factory=list)
     groups: list[int] = field(default_factory=list)
+
+    def add(self, rows: Sequence[CompletionRow], found: ScoredRows) -> None:
+        """Count further rows and keep their scores."""
+        taken = sum(len(row.completions) for row in rows if not row.refusal)
+        self.groups += (self.rows + found.rows).tolist()
+        self.rows += len(rows)
+        self.completions += taken
+        self.refused += sum(bool(row.refusal) for row in rows) + taken - len(found.rows)
+        if len(found.rows):
+            self.parts.append(found.scores)
 
     def signals(self, normalisation: Normalisation) -> list[TaskSignal]:
         """What the rows that hold a group of two or more would teach, as one batch."""
@@ -51,16 +70,6 @@ class Tally:
             for task in dict.fromkeys(scores.tasks)
             for record in reward_records(scores, np.flatnonzero(tasks == task))
         ]
-
-
-@dataclass(frozen=True)
-class _Row:
-    """One line of the file: its fields, its completions, and why it cannot be scored, if it cannot."""
-
-    fields: Mapping[str, Any]
-    completions: tuple[Any, ...]
-    is_group: bool
-    refusal: str = ""
 
 
 def score_file(
@@ -91,10 +100,10 @@ def score_file(
     table = RoutingTable(plan.rewards)
     tally = Tally()
     with Scorer(table) as scorer:
-        rows = (_read(line, table) for line in _lines(source))
+        rows = (routed(parse_row(line), table) for line in read_lines(source))
         while batch := list(islice(rows, BATCH_ROWS)):
-            for scored in _score_rows(batch, scorer, plan, tokenize, tally):
-                out.write(_dump(scored) + "\n")
+            for scored in _score(batch, scorer, plan, tokenize, tally):
+                out.write(dump(scored) + "\n")
             if progress is not None:
                 progress(tally.rows)
     if not tally.rows:
@@ -102,7 +111,7 @@ def score_file(
     return tally
 
 
-def needs_tokens(plan: Plan | RunSpec) -> bool:
+def needs_tokens(plan: Plan | Draft) -> bool:
     """Whether a reward of the plan counts tokens: it requires their ids, or could use them and a parameter says so."""
     return any(_counts_tokens(route) for routes in plan.rewards.values() for route in routes)
 
@@ -123,151 +132,23 @@ def _mentions(value: Any, word: str) -> bool:
     return bool(value == word)
 
 
-def _lines(source: Path) -> Iterator[bytes]:
-    if source.suffix.lower() in (".csv", ".tsv", ".parquet"):
-        mend = "Write one JSON object a line, with `task` and `completion`."
-        raise UserError(Problem(str(source), "a .jsonl file is needed.", mend))
-    try:
-        with source.open("rb") as file:
-            yield from (line for line in file if line.strip())
-    except FileNotFoundError:
-        raise UserError(Problem(str(source), "there is no such file.", "Check the path.")) from None
-    except IsADirectoryError:
-        raise UserError(Problem(str(source), "this is a folder.", "Name a .jsonl file.")) from None
-
-
-def _read(line: bytes, table: RoutingTable) -> _Row:
-    try:
-        fields = json.loads(line, parse_constant=_refuse_constant, parse_float=_finite)
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        text = line.decode("utf-8", "replace").rstrip("\r\n")
-        return _Row({"line": text}, (), False, f"this line is not valid JSON: {error}")
-    if not isinstance(fields, dict):
-        return _Row({"line": fields}, (), False, "this line is no JSON object")
-    completion = fields.get("completion")
-    is_group = isinstance(completion, list)
-    texts = tuple(completion) if isinstance(completion, list) else (completion,)
-    return _Row(fields, texts, is_group, _refusal(fields, texts, table))
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON value")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if math.isinf(value):
-        raise ValueError(f"{text:.40} is too large for a number")
-    return value
-
-
-def _dump(row: Mapping[str, Any]) -> str:
-    """Readable UTF-8, but escapes where the text holds half a surrogate pair, which UTF-8 cannot."""
-    text = json.dumps(row, ensure_ascii=False, allow_nan=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(row, allow_nan=False)
-    return text
-
-
-def _task(fields: Mapping[str, Any]) -> str:
-    """The row's tag; a row without one goes the default route."""
-    return str(fields.get("task", DEFAULT_ROUTE))
-
-
-def _refusal(fields: Mapping[str, Any], texts: tuple[Any, ...], table: RoutingTable) -> str:
-    task = fields.get("task")
-    if "completion" not in fields:
-        return "the row has no 'completion'"
-    if not texts:
-        return "the group under 'completion' is empty"
-    if not isinstance(task, str) and "task" in fields:
-        return f"the tag under 'task' is {task!r:.40}, not text"
-    if not table.of(_task(fields)):
-        return f"no reward scores task {task!r}, and there is no default route"
-    return ""
-
-
-def _score_rows(
-    batch: list[_Row], scorer: Scorer, plan: Plan, tokenize: Tokenize | None, tally: Tally
+def _score(
+    batch: Sequence[CompletionRow], scorer: Scorer, plan: Plan, tokenize: Tokenize | None, tally: Tally
 ) -> list[dict[str, Any]]:
     """Score all completions of a batch in one call, then hand each row its own back."""
-    places = [(i, j) for i, row in enumerate(batch) if not row.refusal for j in range(len(row.completions))]
-    texts = [(i, j) for i, j in places if isinstance(batch[i].completions[j], str)]
-    rows = [_scorable(batch[i], j, tokenize) for i, j in texts]
-    scores = scorer.score(rows, [batch[i].completions[j] for i, j in texts])
-    tally.groups += [tally.rows + i for i, _ in texts]
-    tally.rows += len(batch)
-    tally.completions += len(places)
-    tally.refused += sum(bool(row.refusal) for row in batch) + len(places) - len(texts)
-    if texts:
-        tally.parts.append(scores)
-    index = {place: n for n, place in enumerate(texts)}
+    found = score_rows(batch, scorer, tokenize)
+    tally.add(batch, found)
+    strength = _signal(found, plan.normalisation)
+    index = {place: n for n, place in enumerate(zip(found.rows.tolist(), found.places.tolist(), strict=True))}
     return [
-        _written(row, [index.get((i, j)) for j in range(len(row.completions))], scores, plan)
+        with_scores(row, [index.get((i, j)) for j in range(len(row.completions))], found.scores, scorer.table, strength)
         for i, row in enumerate(batch)
     ]
 
 
-def _scorable(row: _Row, j: int, tokenize: Tokenize | None) -> dict[str, Any]:
-    """The fields as rewards see them; token ids of a group are a list of lists."""
-    ids = row.fields.get(COMPLETION_IDS)
-    if ids is None and tokenize is not None:
-        ids = tokenize(row.completions[j].encode("utf-8", "replace").decode())  # half a surrogate pair is no token
-    elif ids is not None and row.is_group:
-        ids = ids[j] if isinstance(ids, list) and j < len(ids) else None
-    known = {name: value for name, value in row.fields.items() if name not in ("completion", COMPLETION_IDS)}
-    prompt = row.fields.get("prompt") or ""
-    if not isinstance(prompt, str) and not _is_chat(prompt):
-        prompt = json.dumps(prompt)
-    return {**known, "task": _task(row.fields), "prompt": prompt, COMPLETION_IDS: ids}
-
-
-def _is_chat(prompt: Any) -> bool:
-    return isinstance(prompt, list) and all(isinstance(turn, dict) and "content" in turn for turn in prompt)
-
-
-def _written(row: _Row, indices: list[int | None], scores: Scores, plan: Plan) -> dict[str, Any]:
-    """A row with its scores: plain values for one completion, lists for a group."""
-    if row.refusal:
-        return {**row.fields, "rewards": {}, "errors": {"row": row.refusal}, "total": None}
-    keys = [route.key for route in RoutingTable(plan.rewards).of(_task(row.fields))]
-    cells = {key: [_number(scores.values, i, scores.keys.index(key)) for i in indices] for key in keys}
-    errors = {key: [_reason(scores, i, key, row, j) for j, i in enumerate(indices)] for key in keys}
-    totals = [None if i is None else _number(scores.totals[:, None], i, 0) for i in indices]
-    if not row.is_group:
-        first = {key: reasons[0] for key, reasons in errors.items() if reasons[0]}
-        return {
-            **row.fields,
-            "rewards": {key: cell[0] for key, cell in cells.items()},
-            "errors": first,
-            "total": totals[0],
-        }
-    found = {key: reasons for key, reasons in errors.items() if any(reasons)}
-    return {
-        **row.fields,
-        "rewards": cells,
-        "errors": found,
-        "total": totals,
-        "advantages": _advantages(scores, indices, plan.normalisation),
-    }
-
-
-def _advantages(scores: Scores, indices: list[int | None], normalisation: Normalisation) -> list[float | None]:
-    """Advantages inside one group; null for a completion that has no total."""
-    known = [i for i in indices if i is not None]
-    found = dict(
-        zip(known, advantages(scores.of(known), np.zeros(len(known), dtype=np.int64), normalisation), strict=True)
-    )
-    return [None if i is None or np.isnan(scores.totals[i]) else float(found[i]) for i in indices]
-
-
-def _number(values: Any, i: int | None, k: int) -> float | None:
-    return None if i is None or np.isnan(values[i, k]) else float(values[i, k])
-
-
-def _reason(scores: Scores, i: int | None, key: str, row: _Row, j: int) -> str | None:
-    if i is None:
-        return f"the completion is {type(row.completions[j]).__name__}, not text"
-    return scores.errors.get((i, scores.keys.index(key)))
+def _signal(found: ScoredRows, normalisation: Normalisation) -> Floats:
+    """Advantages, each row's group by itself (n)."""
+    strength = np.zeros(len(found.rows))
+    for own in np.split(np.arange(len(found.rows)), np.flatnonzero(np.diff(found.rows)) + 1):
+        strength[own] = advantages(found.scores.of(own.tolist()), found.rows[own], normalisation)
+    return strength

@@ -1,24 +1,19 @@
 """The one scoring path: rows and completions in, scores out, for preview, training, evaluation and command line alike.
 
-Reward functions run in a small pool of child processes, started fresh (never forked from a trainer full of gigabytes):
-a reward that hangs, crashes or eats memory costs its own completions an error and nothing else, and each has a main
-thread of its own, which libraries with alarm-based time limits need.
+Reward functions run in child processes (`core.scoring_processes`), which scorers of several routing tables may share.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
-from pebble import ProcessPool
 
 from core.reward_calls import (
     MEMORY,
@@ -30,16 +25,15 @@ from core.reward_calls import (
     batch_of,
     chunks,
     content_key,
-    library_version,
     part,
-    prepare_child,
     reward_of,
 )
 from core.routing import RoutingTable
+from core.scores import Scores
+from core.scoring_processes import ScoringProcesses
 from core.spec import Route
 from rewards.declaration import Batch, Reward
 
-PROCESSES = 2
 LOOK_S = 0.1  # between looks whether a scoring has been cancelled
 
 
@@ -47,92 +41,30 @@ class ScoringCancelled(Exception):
     """Whoever asked for the scores does not want them any more."""
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Scores of n completions by k rewards.
+class Scorer:
+    """Scores completions by a routing table; a context manager that ends the child processes which it started.
 
-    Attributes:
-        tasks: the task of each completion (n).
-        keys: names of the rewards (k).
-        values: scores (n, k); NaN where there is no number.
-        weights: the route's weight (n, k); NaN where no route leads.
-        errors: (row, column) -> why this completion could not be scored by this reward.
+    Args:
+        table: the routes.
+        processes: to score in; none: processes of its own.
     """
 
-    tasks: tuple[str, ...]
-    keys: tuple[str, ...]
-    values: NDArray[np.float64]
-    weights: NDArray[np.float64]
-    errors: Mapping[tuple[int, int], str]
-
-    def of(self, rows: Sequence[int]) -> Scores:
-        """The scores of some of the completions, in the order in which they are named."""
-        place = {row: n for n, row in enumerate(rows)}
-        return Scores(
-            tasks=tuple(self.tasks[row] for row in rows),
-            keys=self.keys,
-            values=self.values[list(rows)],
-            weights=self.weights[list(rows)],
-            errors={(place[row], k): reason for (row, k), reason in self.errors.items() if row in place},
-        )
-
-    @cached_property
-    def failed(self) -> NDArray[np.bool_]:
-        """Completions whose total is unknown because a reward that counts (weight not 0) failed (n)."""
-        failed: NDArray[np.bool_] = np.zeros(len(self.tasks), dtype=bool)
-        for i, k in self.errors:
-            failed[i] |= self.weights[i, k] != 0
-        return failed
-
-    @cached_property
-    def totals(self) -> NDArray[np.float64]:
-        """Weighted sum over the rewards that apply (n); NaN where one failed or none applies."""
-        counts = self.counting
-        totals = np.where(counts, np.nan_to_num(self.values) * np.nan_to_num(self.weights), 0.0).sum(axis=1)
-        return np.where(self.failed | ~counts.any(axis=1), np.nan, totals)
-
-    @cached_property
-    def counting(self) -> NDArray[np.bool_]:
-        """Cells that hold a number and a weight other than 0 (n, k)."""
-        counting: NDArray[np.bool_] = ~np.isnan(self.values) & (np.nan_to_num(self.weights) != 0)
-        return counting
-
-    @cached_property
-    def routed(self) -> NDArray[np.bool_]:
-        """Cells that a route leads to (n, k)."""
-        routed: NDArray[np.bool_] = ~np.isnan(self.weights)
-        return routed
-
-
-def join(parts: Sequence[Scores]) -> Scores:
-    """Scores of several batches under one routing table, in order."""
-    offsets = np.cumsum([0, *(len(part.tasks) for part in parts)])
-    return Scores(
-        tasks=tuple(task for part in parts for task in part.tasks),
-        keys=parts[0].keys,
-        values=np.concatenate([part.values for part in parts]),
-        weights=np.concatenate([part.weights for part in parts]),
-        errors={
-            (int(offset) + i, k): reason
-            for part, offset in zip(parts, offsets, strict=False)
-            for (i, k), reason in part.errors.items()
-        },
-    )
-
-
-class Scorer:
-    """Scores completions by a routing table; a context manager that owns the child processes."""
-
-    def __init__(self, table: RoutingTable, processes: int = PROCESSES) -> None:
+    def __init__(self, table: RoutingTable, processes: ScoringProcesses | None = None) -> None:
         self.table = table
-        self.pace = Pace()
-        self._processes = processes
-        self._pool = self._started()
+        self.processes = processes or ScoringProcesses()
+        self._owns = processes is None
 
-    def _started(self) -> ProcessPool:
-        self.version = library_version()
-        context = multiprocessing.get_context("spawn")
-        return ProcessPool(max_workers=self._processes, context=context, initializer=prepare_child)
+    @property
+    def pace(self) -> Pace:
+        """How long each route's reward takes."""
+        return self.processes.pace
+
+    def with_table(self, table: RoutingTable) -> Scorer:
+        """A scorer by other routes in the same processes, which stay this one's: nothing is started or ended.
+
+        Several threads may score so at once, each by its own table, with `score`; they take turns.
+        """
+        return Scorer(table, self.processes)
 
     def __enter__(self) -> Self:
         return self
@@ -143,12 +75,14 @@ class Scorer:
         self.close()
 
     def close(self) -> None:
-        """End the child processes, whatever they are doing."""
-        self._pool.stop()
-        self._pool.join()
+        """End the child processes, whatever they are doing, if they are its own."""
+        if self._owns:
+            self.processes.close()
 
     def begin(self, tasks: Sequence[str], busy: bool = False) -> Scoring:
         """Start to score n completions of these tasks, which may come in any order and one after another.
+
+        For processes that no other thread uses meanwhile.
 
         Args:
             tasks: the task of each.
@@ -172,20 +106,25 @@ class Scorer:
             cancelled: asked, now and then, whether to give up.
 
         Raises:
-            ScoringCancelled: `cancelled` said so. The processes have been started afresh.
+            ScoringCancelled: `cancelled` said so. Processes that were at it have been started afresh.
         """
-        scoring = self.begin([str(row["task"]) for row in rows])
-        scoring.add_all(rows, completions)
-        return scoring.scores(progress, cancelled)
+        while not self.processes.turn.acquire(timeout=LOOK_S):
+            if cancelled is not None and cancelled():
+                raise ScoringCancelled
+        try:
+            scoring = self.begin([str(row["task"]) for row in rows])
+            scoring.add_all(rows, completions)
+            return scoring.scores(progress, cancelled)
+        finally:
+            self.processes.turn.release()
 
     def submit(self, route: Route, batch: Batch) -> Call:
         """Send completions to a scoring process."""
-        return Call(route, batch, self._pool)
+        return self.processes.submit(route, batch)
 
     def restart(self) -> None:
         """Put fresh processes in the place of those that broke or are not to go on."""
-        self.close()
-        self._pool = self._started()
+        self.processes.restart()
 
 
 @dataclass
@@ -244,6 +183,7 @@ class Scoring:
         self._columns = {key: k for k, key in enumerate(keys)}
         self._values = np.full((len(self._tasks), len(keys)), np.nan)
         self._weights = np.full((len(self._tasks), len(keys)), np.nan)
+        self._seconds = np.full((len(self._tasks), len(keys)), np.nan)
         self._errors: dict[tuple[int, int], str] = {}
         self._asked: list[_Asked] = []
         self._places: dict[tuple[str, bytes], tuple[_Asked, int]] = {}
@@ -334,7 +274,7 @@ class Scoring:
         copies: dict[int, list[int]] = {}
         here: dict[bytes, int] = {}
         for position, i in enumerate(numbers):
-            key = content_key(self._scorer.version, route, batch, position)
+            key = content_key(self._scorer.processes.version, route, batch, position)
             known, score = MEMORY.get(key) if key else (False, None)
             if known:
                 self._values[i, self._columns[route.key]] = np.nan if score is None else score
@@ -363,8 +303,8 @@ class Scoring:
             progress(whole - left, whole)
         for asked in self._asked:
             answer = asked.call.answer(partial(self._wait, cancelled) if cancelled else lambda future: None)
-            if answer.seconds:
-                self._scorer.pace.note(asked.call.route, asked.call.count, answer.seconds)
+            if took := answer.took:
+                self._scorer.pace.note(asked.call.route, asked.call.count, took)
             k = self._columns[asked.call.route.key]
             self._put(k, asked.numbers, answer)
             for position, others in asked.copies.items():
@@ -375,7 +315,8 @@ class Scoring:
             left -= asked.size
             if progress is not None:
                 progress(whole - left, whole)
-        return Scores(self._tasks, self._scorer.table.keys, self._values, self._weights, self._errors)
+        keys = self._scorer.table.keys
+        return Scores(self._tasks, keys, self._values, self._weights, self._errors, self._seconds)
 
     def _wait(self, cancelled: Callable[[], bool], future: Future[Any]) -> None:
         """Until a call has ended, or nobody wants it."""
@@ -385,7 +326,9 @@ class Scoring:
                 raise ScoringCancelled
 
     def _put(self, k: int, numbers: Sequence[int], answer: Answer) -> None:
-        self._values[numbers, k] = answer.values
+        at = np.asarray(numbers, dtype=np.intp)  # once for both
+        self._values[at, k] = answer.values
+        self._seconds[at, k] = answer.seconds
         for position, reason in answer.errors.items():
             self._errors[numbers[position], k] = reason
 
@@ -401,10 +344,10 @@ def _number(value: float) -> float | None:
 
 
 def _repeated(answer: Answer, position: int, times: int) -> Answer:
-    """What was said about one completion, for several."""
+    """What was said about one completion, for several, which took no time of their own."""
     reason = answer.errors.get(position)
     errors = {} if reason is None else dict.fromkeys(range(times), reason)
-    return Answer(np.full(times, answer.values[position]), errors)
+    return Answer(np.full(times, answer.values[position]), errors, np.nan)
 
 
 def score(rows: Sequence[Row], completions: Sequence[str], table: RoutingTable) -> Scores:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.advantages import FLAT, Floats, Ints, advantages, contributions, group_spread
-from core.scoring import Scores
+from core.scores import Scores
 from core.spec import Normalisation
 
 

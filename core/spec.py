@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import regex  # type: ignore[import-untyped]
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.errors import Problem, UserError, did_you_mean
 
@@ -58,6 +59,63 @@ class HeldOut(Part):
     rows_per_task: int = Field(16, ge=0, description="rows per task to evaluate; at most a fifth of a task's data")
 
 
+def _tag(text: str) -> str:
+    tag = text.strip()
+    if not tag:
+        raise ValueError("the name of a task is blank")
+    if tag == DEFAULT_ROUTE:
+        raise ValueError(f"a task cannot be called {tag!r}: the default route is")
+    return tag
+
+
+Tag = Annotated[str, AfterValidator(_tag)]
+CONDITIONS = ("equals", "contains", "matches")
+
+
+class TagRule(Part):
+    """Rows whose column holds a text get a task; exactly one of equals, contains, matches says which rows."""
+
+    column: str = Field(description="task, prompt, a name under data.columns, or any other column of the file")
+    equals: str | None = None
+    contains: str | None = Field(None, min_length=1)
+    matches: str | None = Field(None, description="regular expression (the module regex), found anywhere in the text")
+    task: Tag
+    within: str | None = Field(None, description="only rows whose tag so far is this: so a task is split")
+
+    @model_validator(mode="after")
+    def exactly_one_condition(self) -> Self:
+        given = [name for name in CONDITIONS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"{len(given)} conditions are given; give exactly one of {', '.join(CONDITIONS)}")
+        try:
+            regex.compile(self.matches or "")
+        except regex.error as error:
+            raise ValueError(f"{self.matches!r} is no regular expression: {error}") from None
+        return self
+
+
+class Tags(Part):
+    """How rows get their tags where the task column alone is not enough.
+
+    The steps come in the order of the fields, after the task column; each overrides the ones before it, except that
+    `default` fills gaps only.
+    """
+
+    files: dict[str, Tag] = Field({}, description="name of a file -> task of all its rows")
+    rules: tuple[TagRule, ...] = Field((), description="the first that holds gives the task")
+    rows: dict[str, Tag] = Field({}, description="place of a row, such as a.jsonl line 17 -> its task")
+    default: Tag | None = Field(None, description="task of the rows that have none by then")
+    rename: dict[str, Tag] = Field({}, description="task -> its new name; two of one name become one task")
+    drop: tuple[str, ...] = Field((), description="tasks, under their new names, whose rows leave the data")
+
+    @model_validator(mode="after")
+    def places_of_rows(self) -> Self:
+        for place in self.rows:
+            if not regex.fullmatch(r".+ (?:line|row|item) [1-9]\d*", place):
+                raise ValueError(f"{place!r:.80} is no place of a row; write it as: a.jsonl line 17")
+        return self
+
+
 class DataSpec(Part):
     """Where rows come from (exactly one of path, hub, reasoning_gym) and what their columns mean."""
 
@@ -70,6 +128,7 @@ class DataSpec(Part):
     prompt_column: str = "prompt"
     columns: dict[str, str] = Field({}, description="name that rewards read -> column of the file")
     text_columns: tuple[str, ...] = Field((), description="columns read as text whatever their JSON type")
+    tags: Tags | None = Field(None, description="how rows get tags where the task column is not enough (docs/data.md)")
     held_out: HeldOut = HeldOut()
 
     @model_validator(mode="after")

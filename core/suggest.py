@@ -5,31 +5,22 @@ A guess is a starting point to edit, never a silent decision: it is written out 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from core.check import task_columns
 from core.data import load_data
-from core.data.batches import Findings
-from core.data.files import read_file
-from core.data.paths import data_files
+from core.data.paths import DataFile, data_files
+from core.data.raw import RawColumn, columns_of, first_batches
 from core.errors import UserError
+from core.presets import Samples, samples_of, suggested
 from core.routing import TaskColumns
-from core.spec import DEFAULT_ROUTE, DataSpec, Route, RunSpec
-
-TASK_NAMES = ("task", "task_tag", "tag", "task_name", "task_type", "category", "domain", "type", "source", "subject")
-PROMPT_NAMES = ("prompt", "messages", "question", "instruction", "problem", "query", "input", "text", "conversation")
-ANSWER_NAMES = ("answer", "solution", "target", "ground_truth", "gold", "label", "expected", "output", "response")
+from core.spec import DEFAULT_ROUTE, DataSpec, Route, RunSpec, Tags
 
 # Where nothing says what is right: something to replace.
 PLACEHOLDER = Route(name="length", params={"maximum": 100})
 # Written out, so that whoever uploads sees what decides how long a run takes.
 SMALL = {"max_steps": 50, "num_generations": 8, "max_completion_length": 128}
-
-MOST_LABELS = 8
-SAMPLED_ANSWERS = 200
 
 
 def suggest_spec(paths: Sequence[str], name: str) -> RunSpec:
@@ -37,80 +28,54 @@ def suggest_spec(paths: Sequence[str], name: str) -> RunSpec:
     data = _guessed_data(paths)
     try:
         rows = load_data(data).train
-        rewards = {task: (_route(task, found, rows),) for task, found in task_columns(rows).items()}
+        samples = samples_of(rows)
+        rewards = {task: (_route(found, samples[task]),) for task, found in task_columns(rows).items()}
     except UserError:
         rewards = {DEFAULT_ROUTE: (PLACEHOLDER,)}
     return RunSpec(name=name, model="embedded", data=data, rewards=rewards, grpo=SMALL)
 
 
 def _guessed_data(paths: Sequence[str]) -> DataSpec:
+    files: list[DataFile] = []
+    columns: list[RawColumn] = []
     try:
-        columns = first_columns(paths)
-    except UserError:
-        columns = []
-    answer = _first(ANSWER_NAMES, columns)
+        files = data_files(paths)
+        columns = columns_of(list(first_batches(files)))
+    except UserError:  # `check` says what is wrong
+        pass
+    roles = {column.role: column for column in columns}
+    answer = roles["answer"].name if "answer" in roles else "answer"
+    given = {"columns": {"answer": answer}} if answer != "answer" else {}
+    tags = _guessed_tags(files, columns) if columns else None
     return DataSpec(
         path=paths[0] if len(paths) == 1 else tuple(paths),
-        task_column=_first(TASK_NAMES, columns) or "task",
-        prompt_column=_first(PROMPT_NAMES, columns) or "prompt",
-        columns={"answer": answer} if answer and answer != "answer" else {},
+        task_column=roles["task"].name if "task" in roles else "task",
+        prompt_column=roles["prompt"].name if "prompt" in roles else "prompt",
+        **given,
+        **({"tags": tags} if tags is not None else {}),
     )
 
 
-def first_columns(paths: Sequence[str]) -> list[str]:
-    """The column names of the first rows of the first file."""
-    findings = Findings()
-    file = data_files(paths)[0]
-    batch = next(read_file(file.path, file.name, frozenset(), findings), None)
-    findings.check()
-    return list(batch.columns) if batch else []
+def _guessed_tags(files: Sequence[DataFile], columns: Sequence[RawColumn]) -> Tags | None:
+    """A task for each file without a task column, called like the file; None where every file has the column."""
+    tagged = {name for column in columns if column.role == "task" for name in column.files}
+    bare = [file for file in files if file.name not in tagged]
+    if not bare:
+        return None
+    if len(files) == 1 and all(column.name != "task" for column in columns):  # else what is in it would be the tags
+        return Tags(default=_task_name(files[0]))
+    return Tags(files={file.name: _task_name(file) for file in bare})
 
 
-def _first(candidates: Iterable[str], columns: Iterable[str]) -> str | None:
-    by_lower = {column.lower(): column for column in columns}
-    return next((by_lower[name] for name in candidates if name in by_lower), None)
+def _task_name(file: DataFile) -> str:
+    name = file.path.stem.strip()
+    return name if name and name != DEFAULT_ROUTE else "task"
 
 
-def _route(task: str, columns: TaskColumns, rows: Any) -> Route:
-    """The most telling reward that every row of the task has the columns for."""
-    full = {name for name, empty in columns.empty.items() if empty == 0}
-    for column, reward in (("tests", "python_tests"), ("entry", "reasoning_gym"), ("fields", "json_fields")):
-        if column in full:
-            return Route(name=reward)
-    if "answer" not in full:
-        return PLACEHOLDER
-    if "choices" in full:
-        return Route(name="choice")
-    return _answer_route(_answers(task, rows))
-
-
-def _answer_route(answers: Sequence[str]) -> Route:
-    spellings = {" ".join(answer.casefold().split()): answer for answer in answers}
-    labels = sorted(spellings.values())
-    if all(map(_is_number, labels)):
-        return Route(name="math_answer")
-    if "" not in spellings and 2 <= len(labels) <= MOST_LABELS and len(answers) >= 4 * len(labels):
-        return Route(name="choice", params={"labels": labels})
-    return Route(name="exact_match")
-
-
-def _answers(task: str, rows: Any) -> list[str]:
-    """Some answers of a task, as text."""
-    import pyarrow.compute as pc
-
-    found: list[str] = []
-    for table in rows.select_columns(["task", "answer"]).with_format("arrow").iter(batch_size=10_000):
-        found += [str(value) for value in table.filter(pc.equal(table["task"], task))["answer"].to_pylist()]
-        if len(found) >= SAMPLED_ANSWERS:
-            break
-    return found[:SAMPLED_ANSWERS]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text.replace(",", "")))
-    except ValueError:
-        return False
+def _route(columns: TaskColumns, samples: Samples) -> Route:
+    """The main reward of the preset that suits a task best."""
+    preset = suggested(columns, samples)
+    return PLACEHOLDER if preset is None else preset.routes[0]
 
 
 def suggested_name(path: Path) -> str:

@@ -38,6 +38,7 @@ LETTERS = {"labels": ("A", "B", "C", "D")}
 
 @reward(
     title="Choice of one label",
+    family="text",
     examples=[
         Example("The review is positive.", 1.0, {"answer": "positive"}, SENTIMENT, "named in a sentence"),
         Example("Negative", 0.0, {"answer": "positive"}, SENTIMENT, "the other label"),

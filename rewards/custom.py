@@ -66,7 +66,15 @@ def _shaped(reward: Reward, parameters: BaseModel) -> Reward:
 )
 def custom(
     *,
-    code: Annotated[str, Field(min_length=1, max_length=200_000, description="Python source that defines a function")],
+    code: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=200_000,
+            description="Python source that defines a function",
+            json_schema_extra={"format": "python"},
+        ),
+    ],
     function: Annotated[str, Field(description="Its name, where the code defines several")] = "",
     completions: Annotated[
         Literal["auto", "text", "messages"], Field(description="What a function in TRL's contract gets")
@@ -80,16 +88,21 @@ def custom(
     scores lists. A completion at which it hangs gets an error, and the function is called again for those after it.
     """
     settings = {"timeout_s": timeout_s, "memory_mb": memory_mb}
-    chat = completions == "messages" or (completions == "auto" and CHAT.search(code) is not None)
+    chat = wants_messages(code, completions)
 
     def scores(prompts: Sequence[Any], completions: Sequence[Any], **columns: Sequence[Any]) -> list[Outcome]:
         texts = [completion[0]["content"] for completion in completions]
-        return _scores(code, function, prompts, texts, columns, chat, _limits(settings))
+        return call_all(code, function, prompts, texts, columns, chat, _limits(settings))[0]
 
     return scores
 
 
-def _scores(
+def wants_messages(code: str, completions: str) -> bool:
+    """Whether a function in TRL's contract gets completions as messages, under the parameter of that name."""
+    return completions == "messages" or (completions == "auto" and CHAT.search(code) is not None)
+
+
+def call_all(
     code: str,
     function: str,
     prompts: Sequence[Any],
@@ -97,23 +110,30 @@ def _scores(
     columns: Mapping[str, Sequence[Any]],
     chat: bool,
     limits: Limits,
-) -> list[Outcome]:
-    """Call until all completions have an outcome: a function of single ones goes on after one that it hung at."""
+    budget_s: float = BUDGET_S,
+) -> tuple[list[Outcome], list[Answer]]:
+    """Call until all n completions have an outcome: a function of single ones goes on after one that it hung at.
+
+    Returns:
+        The outcomes (n), and what each call said.
+    """
     outcomes: list[Outcome] = []
-    deadline = time.monotonic() + BUDGET_S
+    answers: list[Answer] = []
+    deadline = time.monotonic() + budget_s
     while len(outcomes) < len(texts):
         done = len(outcomes)
         rest = {name: values[done:] for name, values in columns.items()}
         try:
             answer = call_function(code, function, prompts[done:], texts[done:], rest, chat, limits)
         except SandboxError as error:  # those that are scored keep their scores
-            return outcomes + [RewardError(str(error))] * (len(texts) - done)
+            return outcomes + [RewardError(str(error))] * (len(texts) - done), answers
+        answers.append(answer)
         outcomes += _reached(answer, len(texts) - done)
         if len(outcomes) == len(texts):
             break
         single = answer.contract != "batch" and time.monotonic() < deadline
         outcomes += [RewardError(_at(answer))] * (1 if single else len(texts) - len(outcomes))
-    return outcomes
+    return outcomes, answers
 
 
 def _reached(answer: Answer, count: int) -> list[Outcome]:

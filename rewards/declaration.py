@@ -20,11 +20,26 @@ import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, create_model
 
 Message = Mapping[str, Any]
+# What a reward looks at, for people who search; "own" is a file that names none.
+Family = Literal[
+    "mathematics",
+    "text",
+    "similarity",
+    "JSON",
+    "code",
+    "tools",
+    "procedural",
+    "format",
+    "length",
+    "judge",
+    "combined",
+    "own",
+]
 
 
 class RewardError(Exception):
@@ -94,6 +109,7 @@ class Reward:
         sandboxed: whether it runs what a model or a user wrote, in `core.sandbox`.
         deterministic: whether the same completion and columns always get the same score.
         sees_missing: whether rows that lack a needed column are handed to the function, which may do without.
+        family: what it looks at, by which the library is sorted.
         shaped: for a reward whose other attributes depend on its parameters: makes it what they say; see `of`.
     """
 
@@ -115,6 +131,7 @@ class Reward:
     function: Callable[..., Any] = field(repr=False)
     deterministic: bool = True
     sees_missing: bool = False
+    family: Family = "own"
     shaped: Callable[[Reward, Any], Reward] | None = field(default=None, repr=False)
 
     def of(self, params: Mapping[str, Any]) -> Reward:
@@ -199,6 +216,7 @@ def _build(factory: Callable[..., BatchFunction], parameters: type[BaseModel], s
 def reward(
     *,
     title: str,
+    family: Family = "own",
     range: tuple[float | None, float | None] = (0.0, 1.0),
     examples: Sequence[Example],
     source: str = "",
@@ -229,6 +247,7 @@ def reward(
             timed=timed,
             sandboxed=sandboxed,
             deterministic=deterministic,
+            family=family,
             shaped=shaped,
             function=function,
         )
@@ -239,6 +258,7 @@ def reward(
 def trl_reward(
     *,
     title: str,
+    family: Family = "own",
     columns: Sequence[str] = (),
     range: tuple[float | None, float | None] = (0.0, 1.0),
     examples: Sequence[Example],
@@ -273,6 +293,7 @@ def trl_reward(
             timed=timed,
             sandboxed=sandboxed,
             deterministic=deterministic,
+            family=family,
             shaped=shaped,
             function=factory,
         )

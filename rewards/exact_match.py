@@ -21,6 +21,7 @@ PUNCTUATION = " \t\r\n.,;:!?\"'`*。，！？「」"
 
 @reward(
     title="Exact match",
+    family="text",
     examples=[
         Example("Paris", 1.0, {"answer": "Paris"}, note="the same text"),
         Example("Lyon", 0.0, {"answer": "Paris"}, note="another text"),

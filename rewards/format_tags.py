@@ -32,6 +32,7 @@ BOXED = r"[^\n]*\\boxed\{\d+\}"
 
 @reward(
     title="Think and answer tags",
+    family="format",
     examples=[
         Example(GOOD, 1.0, note="thinking, then the answer"),
         Example(NO_ANSWER_TAG, 0.0, note="no answer tags"),
@@ -75,6 +76,7 @@ def think_answer(
 
 @reward(
     title="One code block",
+    family="format",
     examples=[
         Example(f"Here it is:\n{CODE}\nIt prints 42.", 1.0, note="one block in a text"),
         Example("print(42)", 0.0, note="no block"),
@@ -121,6 +123,7 @@ def _checked_pattern(pattern: str) -> str:
 
 @reward(
     title="Matches a format",
+    family="format",
     examples=[
         Example(r"So it is \boxed{42}", 1.0, params={"pattern": BOXED}, note="one line that ends in a box"),
         Example("So it is 42", 0.0, params={"pattern": BOXED}, note="no box"),

@@ -110,6 +110,7 @@ GATE = {"expression": "exact_match if think >= 1 else 0", "parts": {"think": {"r
 
 @trl_reward(
     title="Formula of other rewards",
+    family="combined",
     range=(None, None),
     examples=[
         Example("4", 1.0, {"answer": "4"}, HALF, "right and brief"),

@@ -22,6 +22,7 @@ ADA = {"fields": {"name": "Ada", "age": 36}}
 
 @reward(
     title="JSON fields",
+    family="JSON",
     examples=[
         Example('{"name": "Ada", "age": 36}', 1.0, ADA, note="both fields right"),
         Example('{"name": "Ada", "age": 63}', 0.5, ADA, note="one of two right"),

@@ -44,6 +44,7 @@ PERSON = {
 
 @reward(
     title="Valid JSON",
+    family="JSON",
     examples=[
         Example('{"name": "Ada"}', 1.0, note="one object"),
         Example('{"name": "Ada",}', 0.0, note="a trailing comma"),
@@ -91,6 +92,7 @@ def _checked_parameter(schema: str | dict[str, Any]) -> str | dict[str, Any]:
 
 @reward(
     title="JSON Schema",
+    family="JSON",
     examples=[
         Example('{"name": "Ada", "age": 36}', 1.0, {"schema": PERSON}, note="valid"),
         Example('{"name": "Ada", "age": "36"}', 0.0, {"schema": PERSON}, note="text where a number must be"),

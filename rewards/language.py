@@ -91,6 +91,7 @@ ENGLISH = "The capital of France is Paris, and roughly two million people live i
 
 @reward(
     title="Language of the answer",
+    family="text",
     examples=[
         Example(GERMAN, 1.0, {"language": "de"}, note="the language asked for"),
         Example(ENGLISH, 0.0, {"language": "German"}, note="another language; an English name in the column"),

@@ -32,6 +32,7 @@ def _shaped(reward: Reward, parameters: BaseModel) -> Reward:
 
 @reward(
     title="Length in range",
+    family="length",
     examples=[
         Example("one two three", 1.0, params={"maximum": 3}, note="inside the range"),
         Example("one two three four", 0.5, params={"maximum": 3, "margin": 2}, note="one word over, margin 2"),

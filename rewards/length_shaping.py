@@ -24,6 +24,7 @@ UNIT = Field(description="What is counted")
 
 @reward(
     title="Soft overlong punishment",
+    family="length",
     range=(-1.0, 0.0),
     examples=[
         Example("one two three four five six", 0.0, params=SHORT, note="6 of 10 words: before the last 4"),
@@ -59,6 +60,7 @@ def soft_overlong(
 
 @reward(
     title="Cosine of length",
+    family="length",
     examples=[
         Example("one two three", 0.75, params={"maximum": 9}, note="a third of the way"),
         Example(TEN, 0.5, params={"maximum": 20}, note="half-way"),
@@ -91,6 +93,7 @@ def cosine_length(
 
 @reward(
     title="Length near a target",
+    family="length",
     examples=[
         Example("one two three four", 1.0, {"target_length": 4}, note="as asked"),
         Example("one two three", 0.75, {"target_length": 4}, note="a quarter too short"),

@@ -85,6 +85,7 @@ def _shaped(reward: Reward, parameters: Any) -> Reward:
 
 @trl_reward(
     title="LLM judge",
+    family="judge",
     examples=[
         Example("Paris.", 0.9, {}, {**NOBODY, "dry_run": "Correct and brief. Score: 9"}, "the judge says 9 of 10"),
         Example("Lyon.", 0.0, {}, {**NOBODY, "dry_run": '{"score": 1}', "scale": [1, 5]}, "1 is the lowest of 1 to 5"),

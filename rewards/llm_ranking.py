@@ -82,6 +82,7 @@ def _shaped(reward: Reward, parameters: Any) -> Reward:
 
 @trl_reward(
     title="LLM ranking of a group",
+    family="judge",
     examples=[
         Example("Paris.", 0.5, {}, NOBODY, "alone in its group: nobody to compare with, and nobody is asked"),
         Example("Lyon.", 0.5, {}, NOBODY, "so it is for a wrong one: only the others of its group make it worse"),

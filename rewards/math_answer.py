@@ -86,6 +86,7 @@ FIVE_CM = {"answer": "5 cm"}
 
 @reward(
     title="Math answer",
+    family="mathematics",
     examples=[
         Example("5 + 37 = 42", 1.0, FORTY_TWO, note="the last number"),
         Example("I think it is 41, no 43", 0.0, FORTY_TWO, note="wrong"),

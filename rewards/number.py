@@ -45,6 +45,7 @@ LENGTH = {"answer": 40}
 
 @reward(
     title="Number within a tolerance",
+    family="mathematics",
     examples=[
         Example("About 41 km.", 1.0, LENGTH, {"relative": 0.05}, "within 5 %"),
         Example("About 43 km.", 0.0, LENGTH, {"relative": 0.05}, "beyond"),

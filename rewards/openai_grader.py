@@ -137,6 +137,7 @@ def _params(grader: Mapping[str, Any], **more: Any) -> dict[str, Any]:
 
 @trl_reward(
     title="OpenAI grader",
+    family="combined",
     range=(None, None),
     examples=[
         Example("Paris", 1.0, {"answer": "Paris"}, _params(CITY, operation="eq"), "string_check"),

@@ -41,6 +41,7 @@ ADD = "def add(a, b):\n    return a + b"
 
 @reward(
     title="Python syntax",
+    family="code",
     examples=[
         Example(f"Here it is:\n```python\n{ADD}\n```\nIt adds.", 1.0, note="a block that compiles"),
         Example("```python\ndef add(a, b) return a + b\n```", 0.0, note="a colon is missing"),

@@ -44,6 +44,7 @@ DOUBLE = {"tests": [{"input": "21\n", "output": "42"}, {"input": "0\n", "output"
 
 @reward(
     title="Python tests",
+    family="code",
     examples=[
         Example(f"Here it is:\n```python\n{ADD}\n```\nIt adds.", 1.0, ASSERTS, note="all tests pass"),
         Example("def add(a, b):\n    return abs(a) + b", 0.5, ASSERTS, note="one of two tests passes"),

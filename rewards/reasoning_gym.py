@@ -61,6 +61,7 @@ COUNTDOWN = {
 
 @reward(
     title="Reasoning Gym",
+    family="procedural",
     examples=[
         Example("12 - 5 is <answer>7</answer>, I think", 1.0, SUM, note="between tags"),
         Example("<answer>8</answer>", 0.0, SUM, note="wrong"),

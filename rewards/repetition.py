@@ -41,6 +41,7 @@ POEM = "Roses are red, violets are blue, sugar is sweet, and so are you."
 
 @reward(
     title="Repetition penalty",
+    family="length",
     range=(-1.0, 0.0),
     examples=[
         Example(POEM, 0.0, note="nothing is said twice"),

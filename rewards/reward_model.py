@@ -49,6 +49,7 @@ TOY = {"model": "my-org/my-reward-model"}
 
 @trl_reward(
     title="Reward model",
+    family="judge",
     examples=[
         Example("Paris.", 0.8807970780, {}, {**TOY, "dry_run": 2.0}, "the model's output 2, through a sigmoid"),
         Example("Lyon.", 0.1192029220, {}, {**TOY, "dry_run": -2.0}, "the model's output -2"),

@@ -30,6 +30,7 @@ WORD = regex.compile(rf"[{HAN}{SPACELESS}]\p{{M}}*|(?:(?![{HAN}{SPACELESS}])[\p{
 
 @reward(
     title="ROUGE",
+    family="similarity",
     examples=[
         Example("The dog bit the man.", 1.0, DOG, note="the reference"),
         Example(BITTEN, 4 / 11, DOG, note="two words in order, of five and six"),
@@ -88,6 +89,7 @@ def rouge(
 
 @reward(
     title="Fuzzy match",
+    family="similarity",
     examples=[
         Example("this is a test", 0.9655172413793103, {"reference": "this is a test!"}, note="one character off"),
         Example("something else", 12 / 29, {"reference": "this is a test!"}, note="other texts share letters, too"),

@@ -55,6 +55,7 @@ def _shaped(declared: Reward, parameters: BaseModel) -> Reward:
 
 @reward(
     title="Text match",
+    family="text",
     examples=[
         Example("Paris", 1.0, PARIS, note="the same text"),
         Example("Lyon", 0.0, PARIS, note="another text"),

@@ -57,6 +57,7 @@ Made = Call | None  # None: what is no call that can be read, where one was made
 
 @reward(
     title="Tool calls",
+    family="tools",
     examples=[
         Example(f"<tool_call>\n{WEATHER_TEXT}\n</tool_call>", 1.0, ONE, note="as Hermes and Qwen write it"),
         Example("<tool_call>{}</tool_call>", 0.0, ONE, note="a call without a name"),

@@ -31,6 +31,7 @@ MOST_WORDS = 80  # of a reference for TER, whose search for moved words takes up
 
 @reward(
     title="chrF",
+    family="similarity",
     examples=[
         Example("The dog bit the man.", 1.0, DOG, note="the reference"),
         Example("A dog has bitten him.", 0.2466956, DOG, note="some of its characters"),
@@ -74,6 +75,7 @@ def chrf(
 
 @reward(
     title="BLEU of a sentence",
+    family="similarity",
     examples=[
         Example("The dog bit the man.", 1.0, DOG, note="the reference"),
         Example(BITTEN, 0.0982037, DOG, note="its words, but only two in its order"),
@@ -135,6 +137,7 @@ def bleu(
 
 @reward(
     title="Translation edit rate",
+    family="similarity",
     examples=[
         Example("The dog bit the man.", 1.0, DOG, note="the reference"),
         Example("The dog bit a man.", 0.8, DOG, note="one of five words to change"),

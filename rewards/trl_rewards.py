@@ -18,6 +18,7 @@ TOKENS_MISSING = "no 'completion_ids'"
 
 @trl_reward(
     title="Think tags (TRL)",
+    family="format",
     examples=[
         Example("<think>\n5 + 37\n</think>\n42", 1.0, note="reasoning, then the answer"),
         Example("<think>\n5 + 37\n42", 0.0, note="the tag is not closed"),
@@ -40,6 +41,7 @@ def think_format_reward() -> BatchFunction:
 
 @trl_reward(
     title="Soft overlong punishment (TRL)",
+    family="length",
     columns=("completion_ids",),
     range=(-1.0, 0.0),
     examples=[
@@ -74,6 +76,7 @@ def get_soft_overlong_punishment(
 
 @trl_reward(
     title="Correct and short, by cosine (TRL)",
+    family="length",
     columns=("solution", "completion_ids"),
     range=(-1.0, 1.0),
     examples=[
@@ -108,6 +111,7 @@ def get_cosine_scaled_reward(
 
 @trl_reward(
     title="Repetition penalty (TRL)",
+    family="length",
     columns=("completion_ids",),
     range=(-1.0, 0.0),
     examples=[

@@ -1,4 +1,4 @@
-"""The app: its parts on one page, connected, and served."""
+"""The app: its pages in their frame, connected, and served."""
 
 from __future__ import annotations
 
@@ -10,20 +10,25 @@ import gradio as gr
 
 from core.errors import Problem, UserError
 from core.sandbox import level
-from ui import start, watch
+from ui import data_page, frame, monitor_page, rewards_page, train_page
 from ui.texts import t
-from ui.theme import CSS, theme
+from ui.theme import STYLESHEET, theme
+
+BUILDERS = {
+    "data": data_page.build,
+    "rewards": rewards_page.build,
+    "train": train_page.build,
+    "monitor": monitor_page.build,
+}
 
 
 def build_app() -> gr.Blocks:
     """The whole page."""
     with gr.Blocks(title=t("app.title"), analytics_enabled=False) as app:
-        gr.Markdown(f"# {t('app.title')}\n{t('app.subtitle')}")
-        begin = start.build()
-        look = watch.build()
-        begin.started.change(watch.run_choices, begin.started, look.run, api_visibility="private")
-        app.load(start.show_example, begin.example, begin.spec, api_visibility="private")
-        app.load(watch.run_in_url, None, look.run, api_visibility="private")
+        views = frame.build(BUILDERS, app).views
+        started, run = views["train"].links["started"], views["monitor"].links["run"]
+        started.change(monitor_page.run_choices, started, run, api_visibility="private")
+        app.load(monitor_page.run_in_url, None, run, api_visibility="private")
     return app
 
 
@@ -37,7 +42,7 @@ def serve(host: str, port: int) -> int:
         server_name=host,
         server_port=port,
         theme=theme(),
-        css=CSS,
+        css_paths=[STYLESHEET],
         footer_links=[],
         run_history=False,  # it keeps prompts and completions in the browser
         ssr_mode=False,

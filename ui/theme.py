@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from pathlib import Path
 
 import gradio as gr
 
@@ -13,15 +14,7 @@ GOLDEN_ANGLE = 0.381966
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
-CSS = """
-.gradio-container { width: 100% !important; max-width: min(1280px, 100vw) !important; margin: 0 auto !important; }
-.gradio-container .main, .gradio-container .wrap, .gradio-container .contain { min-width: 0; max-width: 100%; }
-.js-plotly-plot .plotly text { fill: var(--body-text-color) !important; }
-.js-plotly-plot .plotly .gridlayer path, .js-plotly-plot .plotly .zerolinelayer path { stroke: #8884 !important; }
-.question h2 { margin: 0.2em 0 0 0; font-size: 1.15rem; }
-.number-table td { font-variant-numeric: tabular-nums; }
-.status { font-variant-numeric: tabular-nums; }
-"""
+STYLESHEET = Path(__file__).with_name("theme.css")
 
 
 def theme() -> gr.themes.Base:

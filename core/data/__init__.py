@@ -5,15 +5,19 @@ files       which reader reads which format: jsonfiles, csvfiles, tables (Parque
 hub, gym    rows that come from elsewhere
 batches     what all of these give: columns of values with their places, and the problems met
 mapping     which column of a file becomes task, prompt, or what rewards read
+tagging     tags by file, rule and hand where the column is not enough; new names, tasks to leave out
 rows        what a task tag and a prompt must be
 columns     the kind of each column, and values as Arrow
 store       the Arrow file in the cache
 heldout     which rows training never sees
 tasks       counts per task
+raw         rows and columns as the files hold them, and the rows without a tag
+statistics  what each task's rows are like, and what about them deserves a second look
+browsing    a page of rows, by task and by text
 """
 
 from core.data.heldout import Data
-from core.data.load import load_data
+from core.data.load import Cancelled, Reading, load_data
 from core.data.tasks import column, first_rows, some_rows, task_counts
 
-__all__ = ["Data", "column", "first_rows", "load_data", "some_rows", "task_counts"]
+__all__ = ["Cancelled", "Data", "Reading", "column", "first_rows", "load_data", "some_rows", "task_counts"]

@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any, NoReturn, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from core.errors import Problem, UserError
 
@@ -32,12 +33,14 @@ class Batch:
         unit: what the file counts its rows in: line, row or item.
         numbers: each row's line, row or item number, from 1 (n).
         columns: column name -> n values, None where a row has none.
+        size: about how many bytes of a text file it stands for; 0 where that is not known.
     """
 
     file: str
     unit: str
     numbers: Sequence[int]
     columns: dict[str, Values]
+    size: int = 0
 
     def place(self, row: int) -> Place:
         return Place(self.file, self.unit, self.numbers[row])
@@ -57,8 +60,9 @@ class Place:
 
 @dataclass
 class Findings:
-    """Problems met while reading; the twentieth ends the reading."""
+    """Problems met while reading; the last of `most` ends the reading."""
 
+    most: int = MOST_PROBLEMS
     _found: list[tuple[str, int, Problem]] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -69,10 +73,8 @@ class Findings:
         where = str(place) if column is None else f"{place}, column {column!r}"
         file, number = (place.file, place.number) if isinstance(place, Place) else (place, 0)
         self._found.append((file, number, Problem(where, what, mend)))
-        if len(self._found) >= MOST_PROBLEMS:
-            more = Problem(
-                file, f"reading stopped after {MOST_PROBLEMS} problems; there may be more.", "Mend these first."
-            )
+        if len(self._found) >= self.most:
+            more = Problem(file, f"reading stopped after {self.most} problems; there may be more.", "Mend these first.")
             raise UserError([*self._in_order(), more])
 
     def check(self, since: int = 0) -> None:
@@ -90,6 +92,12 @@ class Findings:
         files = {file: position for position, (file, _, _) in reversed(list(enumerate(self._found)))}
         ordered = sorted(self._found, key=lambda found: (files[found[0]], found[1]))
         return [problem for _, _, problem in ordered]
+
+
+def places(batch: Batch) -> pa.Array:
+    """The place of every row as text: `a.jsonl line 17` (n)."""
+    start = pa.scalar(f"{batch.file} {batch.unit} ", pa.string())
+    return pc.binary_join_element_wise(start, pa.array(batch.numbers, pa.int64()).cast(pa.string()), "")
 
 
 def as_python(values: Values | None, rows: int) -> list[Any]:
@@ -110,12 +118,12 @@ def in_batches(file: str, unit: str, rows: Iterable[tuple[int, int, Row]]) -> It
         held.append(row)
         size += length
         if len(held) == BATCH_ROWS or size >= BATCH_BYTES:
-            yield _batch(file, unit, numbers, held)
+            yield _batch(file, unit, numbers, held, size)
             numbers, held, size = [], [], 0
     if held:
-        yield _batch(file, unit, numbers, held)
+        yield _batch(file, unit, numbers, held, size)
 
 
-def _batch(file: str, unit: str, numbers: list[int], rows: list[Row]) -> Batch:
+def _batch(file: str, unit: str, numbers: list[int], rows: list[Row], size: int) -> Batch:
     names = dict.fromkeys(chain.from_iterable(rows))
-    return Batch(file, unit, numbers, {name: [row.get(name) for row in rows] for name in names})
+    return Batch(file, unit, numbers, {name: [row.get(name) for row in rows] for name in names}, size)

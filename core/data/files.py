@@ -20,6 +20,7 @@ READERS: dict[str, Reader] = {
     ".tsv": partial(read_csv, delimiter="\t"),
     ".parquet": read_parquet,
 }
+TEXT_FORMATS = READERS.keys() - {".parquet"}  # of which a batch says how many bytes it stands for
 
 
 def read_file(path: Path, name: str, text_columns: frozenset[str], findings: Findings) -> Iterator[Batch]:

@@ -10,7 +10,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from core.data.columns import JSON, shape_of_type
-from core.data.mapping import PROMPT_HASH, TASK
+from core.data.mapping import HIDDEN, PROMPT_HASH, TASK
 from core.data.tasks import column
 from core.errors import Problem, UserError
 
@@ -28,11 +28,16 @@ class Data:
         train: rows with `task`, `prompt` and the columns that rewards read.
         held_out: rows of the same kind that training never sees.
         warnings: what was left out, for the user to know.
+        traced_train: the rows of `train` with the hidden columns: place, and hash and length of the prompt. For pages
+            and statistics; rewards and TRL never get these.
+        traced_held_out: the same of `held_out`.
     """
 
     train: Dataset
     held_out: Dataset
-    warnings: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...]
+    traced_train: Dataset
+    traced_held_out: Dataset
 
 
 @dataclass(frozen=True)
@@ -142,4 +147,5 @@ def _warning(what: str, mend: str = "") -> Problem:
 
 
 def _data(train: Dataset, held_out: Dataset, warnings: list[Problem]) -> Data:
-    return Data(train.remove_columns(PROMPT_HASH), held_out.remove_columns(PROMPT_HASH), tuple(warnings))
+    shown, held_shown = (rows.remove_columns(list(HIDDEN)) for rows in (train, held_out))
+    return Data(shown, held_shown, tuple(warnings), train, held_out)

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 
 from core.data.batches import Findings
 from core.errors import did_you_mean
-from core.spec import DataSpec
+from core.spec import DataSpec, Tags
 
 TASK = "task"
 PROMPT = "prompt"
 PROMPT_HASH = "__prompt_hash__"
+PROMPT_LENGTH = "__prompt_characters__"
+PLACE = "__place__"
+HIDDEN = (PROMPT_HASH, PROMPT_LENGTH, PLACE)  # columns for people and statistics; rewards and TRL never see them
 RESERVED = {
     "prompts": "rewards get the prompts under it",
     "completions": "rewards get the completions under it",
@@ -28,15 +31,18 @@ RESERVED = {
     "image": "TRL takes it for pictures, which are not supported yet",
     "images": "TRL takes it for pictures, which are not supported yet",
     PROMPT_HASH: "Signalbox stores a hash under it",
+    PROMPT_LENGTH: "Signalbox stores the length of the prompt under it",
+    PLACE: "Signalbox stores the place of the row under it",
 }
 
 
 @dataclass(frozen=True)
 class Mapping:
-    """New name -> column of the file, for the names that a spec says; and the columns read as text."""
+    """New name -> column of the file, for the names that a spec says; the columns read as text; the spec's tags."""
 
     named: dict[str, str]
     text_columns: frozenset[str] = frozenset()
+    tags: Tags | None = None
 
     @classmethod
     def of(cls, spec: DataSpec) -> Mapping:
@@ -50,19 +56,24 @@ class Mapping:
                 findings.add(where, f"the name {name!r} is taken: {RESERVED[name]}.", "Choose another.")
         findings.check()
         named = {TASK: spec.task_column, PROMPT: spec.prompt_column, **spec.columns}
-        return cls(named, frozenset(spec.text_columns))
+        return cls(named, frozenset(spec.text_columns), spec.tags)
 
     def check(self, columns: Iterable[str], file: str, findings: Findings) -> None:
         """Stop at a file without tags or prompts, or with columns that get in each other's way."""
         there = list(columns)
         before = len(findings)
-        for name in (TASK, PROMPT):
+        for name in (PROMPT,) if self._gives_tags(file) else (TASK, PROMPT):
             if self.named[name] not in there:
                 wrong = f"there is no column {self.named[name]!r}."
                 hint = f"{did_you_mean(self.named[name], there)} Set data.{name}_column to the column of the {name}s."
                 findings.add(file, wrong, hint)
         findings.check(since=before)
         self.rename(there, file, findings)
+
+    def _gives_tags(self, file: str) -> bool:
+        """Whether rows of a file without a task column may get their tags in another way."""
+        tags = self.tags
+        return tags is not None and bool(tags.default or tags.rules or tags.rows or file in tags.files)
 
     def rename(self, columns: Iterable[str], file: str, findings: Findings) -> dict[str, str]:
         """New name -> column of the file, of all columns, task and prompt first."""
@@ -91,7 +102,8 @@ class Mapping:
         """Note mapped columns and text columns that no row of any file has."""
         there = list(seen)
         for name, column in self.named.items():
-            if column not in there:
+            unused = name == column == TASK and self.tags is not None  # then `check` has seen to it, file by file
+            if column not in there and not unused:
                 findings.add(f"data.columns.{name}", f"there is no column {column!r}.", did_you_mean(column, there))
         for column in sorted(self.text_columns.difference(there)):
             findings.add("data.text_columns", f"there is no column {column!r}.", did_you_mean(column, there))

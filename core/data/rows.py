@@ -66,6 +66,15 @@ def wrong_prompt(prompt: Any) -> tuple[str, str] | None:
     return None
 
 
+def characters(prompt: Any) -> int:
+    """The length of a prompt: its text, or the contents of its messages; 0 for what is neither."""
+    if isinstance(prompt, str):
+        return len(prompt)
+    messages = prompt if isinstance(prompt, list) else []
+    contents = [message.get("content") for message in messages if isinstance(message, dict)]
+    return sum(len(content) for content in contents if isinstance(content, str))
+
+
 def _wrong_message(message: Any) -> str | None:
     if not isinstance(message, dict):
         return f"is {str(message)[:40]!r}, not an object with role and content"

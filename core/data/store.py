@@ -22,13 +22,14 @@ import xxhash
 from datasets import Dataset, DatasetInfo, Features
 
 from core.cache import cache_dir
-from core.data.batches import Batch, Findings, Values, as_python
+from core.data.batches import Batch, Findings, Values, as_python, places
 from core.data.columns import NULL, Kinds, exact, to_arrow
-from core.data.mapping import PROMPT, PROMPT_HASH, TASK, Mapping
-from core.data.rows import checked_prompts, checked_tags
+from core.data.mapping import PLACE, PROMPT, PROMPT_HASH, PROMPT_LENGTH, TASK, Mapping
+from core.data.rows import characters, checked_prompts, checked_tags
+from core.data.tagging import Tagger
 from core.errors import Problem, UserError
 
-FORMAT = 1  # of the Arrow files; another number makes every cached file anew
+FORMAT = 2  # of the Arrow files; another number makes every cached file anew
 ROWS_FILE = "rows.arrow"
 SCRATCH = "building-"
 SCRATCH_LIFE = 24 * 3600  # seconds after which a scratch folder belongs to a process that was killed
@@ -44,6 +45,7 @@ class Source:
         read: the rows in batches; bad ones are noted in the findings.
         mapping: which column becomes which.
         complete: whether every column that the mapping names must be there, or just tags and prompts.
+        size: bytes of all its text, where that is known.
     """
 
     name: str
@@ -51,10 +53,11 @@ class Source:
     read: Callable[[Findings], Iterable[Batch]]
     mapping: Mapping
     complete: bool = True
+    size: int | None = None
 
 
 def stored(source: Source) -> Dataset:
-    """The rows of a source, with a hash of each prompt; read and checked only if that was not done before."""
+    """The rows of a source, with the hidden columns; read and checked only if that was not done before."""
     folder = cache_dir() / "data" / _key(source)
     if not folder.exists():
         try:
@@ -66,7 +69,9 @@ def stored(source: Source) -> Dataset:
 
 
 def _key(source: Source) -> str:
+    tags = source.mapping.tags
     mapping = [source.mapping.named, sorted(source.mapping.text_columns), source.complete]
+    mapping.append(None if tags is None else tags.model_dump(mode="json"))
     return hashlib.sha256(json.dumps([FORMAT, source.identity, mapping], sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -96,6 +101,7 @@ def _write(source: Source, scratch: Path) -> None:
     findings = Findings()
     kinds = Kinds(mixable=frozenset({TASK, PROMPT}))
     segments = Segments(scratch)
+    tagger = None if source.mapping.tags is None else Tagger(source.mapping.tags)
     seen: dict[str, None] = {}
     file = None
     rows = 0
@@ -104,10 +110,15 @@ def _write(source: Source, scratch: Path) -> None:
             source.mapping.check(batch.columns, batch.file, findings)
             file = batch.file
         seen.update(dict.fromkeys(batch.columns))
+        columns = _renamed(batch, source.mapping, findings)
+        if tagger is not None:
+            batch, columns = tagger.tagged(batch, columns, findings)
         rows += len(batch.numbers)
-        arrays = _arrays(batch, source.mapping, kinds, findings)
-        if not findings:
+        arrays = _arrays(batch, columns, source.mapping, kinds, findings) if batch.numbers else {}
+        if arrays and not findings:
             segments.write(pa.RecordBatch.from_pydict(arrays))
+    if tagger is not None and source.complete:
+        tagger.check_used([*seen, *source.mapping.named], findings)
     if not rows and not findings:
         findings.add(source.name, "there are no rows.", "Give it at least one.")
     if rows and source.complete:
@@ -116,15 +127,23 @@ def _write(source: Source, scratch: Path) -> None:
     segments.finish({name: pa.string() if kind == NULL else kind for name, kind in kinds.of.items()})
 
 
-def _arrays(batch: Batch, mapping: Mapping, kinds: Kinds, findings: Findings) -> dict[str, pa.Array]:
-    """A batch under its new names, tags and prompts checked, as arrays of all columns known so far."""
-    labels = mapping.rename(batch.columns, batch.file, findings)
-    columns: dict[str, Values] = {name: batch.columns[label] for name, label in labels.items()}
-    labels |= {TASK: mapping.named[TASK], PROMPT: mapping.named[PROMPT]}
+def _renamed(batch: Batch, mapping: Mapping, findings: Findings) -> dict[str, Values]:
+    """The columns of a batch under their new names."""
+    names = mapping.rename(batch.columns, batch.file, findings)
+    return {name: batch.columns[column] for name, column in names.items()}
+
+
+def _arrays(
+    batch: Batch, columns: dict[str, Values], mapping: Mapping, kinds: Kinds, findings: Findings
+) -> dict[str, pa.Array]:
+    """The columns of a batch, tags and prompts checked, as arrays of all columns known so far."""
+    labels = {name: mapping.named.get(name, name) for name in (*columns, TASK, PROMPT)}
     prompts = checked_prompts(columns.get(PROMPT), batch, labels[PROMPT], findings)
     columns[TASK] = checked_tags(columns.get(TASK), batch, labels[TASK], findings)
     columns[PROMPT] = prompts
     columns[PROMPT_HASH] = pa.array(map(_hash, prompts), pa.uint64())
+    columns[PROMPT_LENGTH] = pa.array(map(characters, prompts), pa.int64())
+    columns[PLACE] = places(batch)
     for name, values in columns.items():
         kinds.learn(name, values, batch, labels.get(name, name), findings)
     return {

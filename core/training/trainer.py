@@ -27,7 +27,8 @@ from core.advantages import advantages
 from core.errors import Problem, UserError
 from core.metrics import ScoredBatch
 from core.prompts import as_messages, as_text
-from core.scoring import Scorer, Scores, Scoring
+from core.scores import Scores
+from core.scoring import Scorer, Scoring
 from core.spec import COMPLETION_IDS, RunSpec
 from core.training.engine import build_engine
 from core.training.packed_pass import per_token_logprobs

@@ -6,7 +6,7 @@ import pytest
 from toys import make_model
 
 from core.advantages import EPSILON, advantages, contributions, group_spread
-from core.scoring import Scores
+from core.scores import Scores
 from core.spec import Normalisation
 
 nan = math.nan
@@ -23,7 +23,9 @@ def scores(values, weights=None, errors=()):
     table = table[:, None] if table.ndim == 1 else table
     weights = np.ones(table.shape[1]) if weights is None else np.array(weights, dtype=float)
     keys = tuple(f"r{k}" for k in range(table.shape[1]))
-    return Scores(("t",) * len(table), keys, table, np.tile(weights, (len(table), 1)), dict.fromkeys(errors, "broken"))
+    given = np.tile(weights, (len(table), 1))
+    failed = dict.fromkeys(errors, "broken")
+    return Scores(("t",) * len(table), keys, table, given, failed, np.full(table.shape, np.nan))
 
 
 def found(values, groups, normalisation, **more):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from core.metrics import ScoredBatch, join_batches, mean, most_frequent, reward_records, std, task_records
-from core.scoring import Scores
+from core.scores import Scores
 
 nan = math.nan
 
@@ -14,7 +14,8 @@ def batch(values, tasks, groups, advantages=None, weights=None, errors=None):
     """A scored batch: `values` has a row for each completion and a column for each reward."""
     table = np.array(values, dtype=float).reshape(len(tasks), -1)
     weights = np.ones_like(table) if weights is None else np.array(weights, dtype=float)
-    scores = Scores(tuple(tasks), tuple(f"r{k}" for k in range(table.shape[1])), table, weights, errors or {})
+    keys = tuple(f"r{k}" for k in range(table.shape[1]))
+    scores = Scores(tuple(tasks), keys, table, weights, errors or {}, np.full(table.shape, np.nan))
     return ScoredBatch(
         prompts=tuple("?" for _ in tasks),
         completions=tuple(str(i) for i in range(len(tasks))),

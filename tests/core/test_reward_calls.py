@@ -1,9 +1,25 @@
 """How completions are cut into calls, and what is not asked twice."""
 
+import pickle
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+
 import numpy as np
 import pytest
 
-from core.reward_calls import CHUNK, LARGEST_CHUNK, MEMORY, Memory, Pace, batch_of, chunks, content_key, part, reward_of
+from core.reward_calls import (
+    CHUNK,
+    LARGEST_CHUNK,
+    MEMORY,
+    Call,
+    Memory,
+    Pace,
+    batch_of,
+    chunks,
+    content_key,
+    part,
+    reward_of,
+)
 from core.routing import RoutingTable
 from core.scoring import Scorer, ScoringCancelled
 from core.spec import Route
@@ -149,7 +165,7 @@ class TestNotTwice:
 
     def test_another_version_of_the_library_asks_again(self, scorer):
         self.scored(scorer, "x = 1")
-        scorer.version = "another"
+        scorer.processes.version = "another"
         self.scored(scorer, "x = 1")
         assert self.sent == ["x = 1", "x = 1"]
 
@@ -190,3 +206,51 @@ class TestProgress:
                 scorer.score([ROW], ["slow"], cancelled=lambda: looks.append(1) or len(looks) > 2)
             assert len(looks) == 3
             assert scorer.score([ROW], ["quick"]).values.tolist() == [[1.0]]
+
+
+class TestSeconds:
+    """What a score took, for the page that shows which reward is slow."""
+
+    def test_a_call_is_shared_evenly_and_what_is_not_routed_took_nothing(self):
+        match = Route(name="exact_match")
+        with Scorer(RoutingTable({"a": (LENGTH,), "b": (match,)})) as scorer:
+            rows = [{**ROW, "task": task, "answer": "x"} for task in "aaab"]
+            seconds = scorer.score(rows, ["1", "22", "333", "x"]).seconds
+        assert len(set(seconds[:3, 0])) == 1
+        assert 0 < seconds[0, 0] < 1
+        assert np.isnan(seconds[:3, 1]).all()
+        assert np.isnan(seconds[3, 0])
+        assert seconds[3, 1] > 0
+
+    def test_what_is_remembered_or_asked_already_took_nothing(self):
+        table = RoutingTable({"a": (Route(name="python_tests"),)})
+        rows = [{**ROW, "tests": ["assert x == 1"]}] * 2
+        with Scorer(table) as scorer:
+            first, second = scorer.score(rows, ["x = 1"] * 2).seconds[:, 0]
+            assert first > 0
+            assert np.isnan(second)
+            assert np.isnan(scorer.score(rows, ["x = 1"] * 2).seconds).all()
+
+    def test_the_one_that_hangs_took_its_limit_and_its_neighbours_their_own_time(self):
+        pool = HangsAt("slow")
+        batch = batch_of(reward_of(LENGTH), [ROW] * 3, ["a", "slow", "b"])
+        answer = Call(LENGTH, batch, pool).answer()
+        assert list(answer.errors) == [1]
+        assert answer.seconds.tolist() == [0.25, reward_of(LENGTH).timeout_s, 0.25]
+
+
+class HangsAt:
+    """In the place of the processes: what holds a word runs into its limit, the rest takes a quarter of a second."""
+
+    def __init__(self, word):
+        self.word = word
+
+    def schedule(self, function, args, timeout):
+        _, _, payload = args
+        _, completions, _ = pickle.loads(payload)
+        future = Future()
+        if self.word in completions:
+            future.set_exception(FutureTimeout())
+        else:
+            future.set_result((np.ones(len(completions)).tobytes(), {}, 0.25))
+        return future

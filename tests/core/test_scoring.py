@@ -11,7 +11,7 @@ import pytest
 
 from core.reward_calls import PoolBroke
 from core.routing import RoutingTable
-from core.scoring import Scorer, Scores, join, score
+from core.scoring import Scorer, score
 from core.spec import Route
 
 nan = math.nan
@@ -165,36 +165,6 @@ def test_scores_are_the_same_with_processes_of_their_own(scored):
     shared = scored(*((text, "math", row) for text, row in zip(["42", "7"], rows, strict=True)))
     assert own.values == pytest.approx(shared.values, nan_ok=True)
     assert own.errors == shared.errors
-
-
-def made(values, errors=None, weights=None):
-    values = np.array(values, dtype=float)
-    weights = np.ones_like(values) if weights is None else np.array(weights, dtype=float)
-    return Scores(("t",) * len(values), ("a", "b"), values, weights, errors or {})
-
-
-@pytest.mark.parametrize(
-    ("values", "weights", "errors", "total"),
-    [
-        ([1, 2], [1, 0.5], {}, 2.0),
-        ([1, nan], [1, 0.5], {}, 1.0),  # b does not apply
-        ([1, nan], [1, nan], {}, 1.0),  # no route leads to b
-        ([1, nan], [1, 0.5], {(0, 1): "broken"}, nan),
-        ([1, nan], [1, 0], {(0, 1): "broken"}, 1.0),
-        ([nan, nan], [1, 1], {}, nan),
-        ([nan, 3], [1, 0], {}, nan),  # only a watched reward applies: nothing to learn from
-        ([0, 0], [1, 1], {}, 0.0),
-        ([1, 1], [1, -1], {}, 0.0),
-    ],
-)
-def test_the_total_of_a_completion(values, weights, errors, total):
-    assert made([values], errors, [weights]).totals.tolist() == pytest.approx([total], nan_ok=True)
-
-
-def test_joined_scores_keep_their_order_and_the_places_of_their_errors():
-    joined = join([made([[1, 2], [3, nan]], {(1, 1): "x"}), made([[nan, 6]], {(0, 0): "y"})])
-    assert joined.values == pytest.approx(np.array([[1, 2], [3, nan], [nan, 6]]), nan_ok=True)
-    assert joined.errors == {(1, 1): "x", (2, 0): "y"}
 
 
 # --- rewards that misbehave ------------------------------------------------------------------------------------------
@@ -404,15 +374,3 @@ class TestScoring:
             whole = scorer.score([row for _, row in self.ROWS], [text for text, _ in self.ROWS])
         np.testing.assert_array_equal(found.values, whole.values)
         assert not np.isnan(found.totals[:2]).any()
-
-
-def test_some_of_the_scores_keep_their_values_and_their_errors_in_the_order_asked_for():
-    whole = Scores(
-        ("a", "b", "c"), ("r",), np.array([[1.0], [np.nan], [3.0]]), np.array([[1.0], [2.0], [3.0]]), {(1, 0): "broken"}
-    )
-    some = whole.of([2, 1])
-    assert some.tasks == ("c", "b")
-    assert some.totals[0] == 9.0
-    assert some.weights.tolist() == [[3.0], [2.0]]
-    assert some.errors == {(1, 0): "broken"}
-    assert whole.of([]).values.shape == (0, 1)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from core.scoring import Scores
+from core.scores import Scores
 from core.signal import task_signals
 from core.spec import Normalisation
 
@@ -16,7 +16,7 @@ def signals(tasks, values, weights=None, groups=None, normalisation=None):
     table = np.array(values, dtype=float)
     given = np.ones(table.shape) if weights is None else np.array(weights, dtype=float)
     keys = tuple(f"r{k}" for k in range(table.shape[1]))
-    scores = Scores(tuple(tasks), keys, table, given, {})
+    scores = Scores(tuple(tasks), keys, table, given, {}, np.full(table.shape, nan))
     return task_signals(scores, np.array(groups), normalisation or Normalisation())
 
 

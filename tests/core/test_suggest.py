@@ -6,7 +6,7 @@ import pytest
 from toys import write_rows
 
 from core.check import check
-from core.spec import DataSpec, RunSpec
+from core.spec import DataSpec, RunSpec, Tags
 from core.suggest import suggest_spec, suggested_name
 from rewards import registry
 from rewards.declaration import Batch
@@ -109,7 +109,6 @@ def test_several_files_make_one_dataset(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
-        pytest.param([{"prompt": "?", "gold": "1"}], "no column 'task'", id="no tags"),
         pytest.param([{"task": "t", "gold": "1"}], "no column 'prompt'", id="no prompts"),
         pytest.param([{"task": "", "prompt": "?"}], "blank", id="a blank tag"),
         pytest.param([], "rows.jsonl", id="no rows"),
@@ -121,6 +120,29 @@ def test_rows_that_cannot_be_used_still_give_a_spec_to_mend_and_check_says_what_
     problems = "\n".join(map(str, check(spec).errors))
     assert says in problems
     assert "rows.jsonl" in problems
+
+
+def test_a_file_without_a_task_column_is_one_task_called_like_it(suggest):
+    spec = suggest([{"prompt": f"{n}?", "answer": n} for n in range(20)], "sums.jsonl")
+    assert spec.data.tags == Tags(default="sums")
+    assert [route.name for route in spec.rewards["sums"]] == ["math_answer"]
+    assert check(spec).errors == ()
+
+
+def test_a_column_called_task_with_another_text_in_every_row_holds_no_tags(suggest):
+    spec = suggest([{"task": f"Do {n}.", "prompt": f"{n}?"} for n in range(300)], "jobs.jsonl")
+    assert list(spec.rewards) == ["jobs"]
+
+
+def test_files_without_a_task_column_are_a_task_each(tmp_path):
+    rows = [{"prompt": f"{n}?"} for n in range(20)]
+    paths = [str(write_rows(tmp_path / name, rows)) for name in ("sums.jsonl", "default.jsonl")]
+    paths.append(str(write_rows(tmp_path / "tagged.jsonl", rows_of("own"))))
+    spec = suggest_spec(paths, "three")
+    assert spec.data.tags == Tags(files={"sums.jsonl": "sums", "default.jsonl": "task"})
+    assert list(spec.rewards) == ["sums", "task", "own"]
+    assert check(spec).errors == ()
+    assert "tags" in spec.to_yaml()
 
 
 def test_a_file_of_an_unknown_kind_is_named_by_check(tmp_path):

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from core.data import Cancelled, batches, load_data
 from core.data.files import READERS
+from core.spec import DataSpec
 
 ROOT = Path(__file__).parents[3]
 
@@ -40,3 +42,34 @@ def test_rows_can_be_mapped_shuffled_and_sent_to_another_process(write, load):
     train = load(write("a.jsonl", rows)).train
     assert pickle.loads(pickle.dumps(train.select([3]))).to_list() == [rows[3]]
     assert sorted(train.shuffle(seed=1).to_list(), key=str) == sorted(rows, key=str)
+
+
+def test_progress_tells_rows_and_part_of_every_source_that_is_read(write, monkeypatch):
+    monkeypatch.setattr(batches, "BATCH_ROWS", 4)
+    rows = [{"task": "m", "prompt": f"p{n}"} for n in range(10)]
+    spec = DataSpec(path=(write("a.jsonl", rows), write("b.jsonl", [{"task": "m", "prompt": "x" * 400}])))
+    told = []
+    load_data(spec, told.append)
+    assert [(reading.rows, reading.file) for reading in told] == [
+        (4, "a.jsonl"),
+        (8, "a.jsonl"),
+        (10, "a.jsonl"),
+        (11, "b.jsonl"),
+    ]
+    assert [reading.part for reading in told] == sorted(reading.part for reading in told)
+    assert told[0].part < 0.4
+    assert told[-1].part == pytest.approx(1, abs=0.01)
+    told.clear()
+    load_data(spec, told.append)
+    assert told == [], "rows that are stored are not read again"
+
+
+def test_a_cancelled_reading_leaves_nothing_behind(write, cache, monkeypatch):
+    monkeypatch.setattr(batches, "BATCH_ROWS", 1)
+    path = write("a.jsonl", [{"task": "m", "prompt": f"p{n}"} for n in range(10)])
+    told = []
+    with pytest.raises(Cancelled):
+        load_data(DataSpec(path=path), told.append, cancelled=lambda: len(told) == 3)
+    assert len(told) == 3
+    assert list((cache / "data").iterdir()) == []
+    assert len(load_data(DataSpec(path=path)).train) == 8

@@ -10,7 +10,7 @@ import pytest
 
 from core.metrics import ScoredBatch
 from core.runs import RunFolder
-from core.scoring import Scores
+from core.scores import Scores
 from core.training.recorder import Recorder, rewind
 
 
@@ -19,7 +19,14 @@ def batch(values=((1.0,), (0.0,), (math.nan,)), errors=None):
     return ScoredBatch(
         prompts=("2+2?",) * n,
         completions=tuple(f"answer {i}" for i in range(n)),
-        scores=Scores(("math",) * n, ("exact",), np.array(values), np.ones((n, 1)), errors or {(2, 0): "no gold"}),
+        scores=Scores(
+            ("math",) * n,
+            ("exact",),
+            np.array(values),
+            np.ones((n, 1)),
+            errors or {(2, 0): "no gold"},
+            np.full((n, 1), np.nan),
+        ),
         groups=np.zeros(n, dtype=np.int64),
         advantages=np.array([0.7, -0.7, 0.0][:n]),
         lengths=np.arange(1, n + 1),

@@ -7,10 +7,10 @@ import pytest
 
 from core.metrics import ScoredBatch
 from core.runs import RunFolder
-from core.scoring import Scores
+from core.scores import Scores
 from core.series import Series
 from core.training.recorder import Recorder
-from ui.watch import (
+from ui.monitor_page import (
     COMPLETIONS_SHOWN,
     engine_lines,
     error_lines,
@@ -98,6 +98,7 @@ class TestLatestCompletions:
                 np.array([[np.nan]] + [[1.0]] * (n - 1)),
                 np.ones((n, 1)),
                 {(0, 0): "no gold"},
+                np.full((n, 1), np.nan),
             ),
             groups=np.arange(n) // 8,
             advantages=np.zeros(n),

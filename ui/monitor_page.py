@@ -1,9 +1,7 @@
-"""The page part that answers: is every task learning? It reads the run folder and nothing else."""
+"""The page that answers: is every task learning? It reads the run folder and nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -11,13 +9,13 @@ import plotly.graph_objects as go
 import pyarrow.parquet as pq
 
 from core import progress
-from core.errors import UserError
 from core.runs import RunFolder, all_runs, launch_and_leave, state, stop, stop_requested
 from core.series import Series, follow
 from ui.figures import reward_curves
+from ui.frame import View
+from ui.messages import told
 from ui.texts import t
 
-POLL_S = 1.5
 LOG_LINES = 30
 LOG_BYTES = 64_000  # more than these lines ever hold, less than a long run's log
 COMPLETIONS_SHOWN = 16
@@ -31,18 +29,7 @@ PUT_RUN_INTO_URL = """(run) => {
 }"""
 
 
-@dataclass(frozen=True)
-class WatchPart:
-    """What other parts of the page connect to.
-
-    Attributes:
-        run: the run that is shown, by id.
-    """
-
-    run: gr.Dropdown
-
-
-def build() -> WatchPart:
+def build(project: gr.Textbox, page: gr.Textbox) -> View:
     """Choose a run, watch its curves, stop it or go on with it."""
     gr.Markdown(f"## {t('watch.question')}", elem_classes="question")
     with gr.Row(equal_height=True):
@@ -68,13 +55,16 @@ def build() -> WatchPart:
         log = gr.Code(language=None, interactive=False, lines=10, show_label=False)
     seen = gr.State()
     views = [status, stop_button, resume_button, message, curves, held_out, completions, log, seen]
-    quiet = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
-    gr.Timer(POLL_S).tick(show_run, [run, seen], views, **quiet)
     run.change(None, run, None, js=PUT_RUN_INTO_URL, api_visibility="private")
-    run.change(show_run, [run, seen], views, **quiet)
+    run.change(show_run, [run, seen], views, show_progress="hidden", concurrency_limit=None, api_visibility="private")
     stop_button.click(stop_run, run, None, api_visibility="private")
     resume_button.click(resume_run, run, None, api_visibility="private")
-    return WatchPart(run)
+    return View(show, seen, views, [run], {"run": run})
+
+
+def show(project: str, seen: str | None, run_id: str | None) -> tuple[object, ...]:
+    """What a run has come to since the last look, whatever project is open."""
+    return show_run(run_id, seen)
 
 
 def run_choices(chosen: str | None) -> gr.Dropdown:
@@ -89,15 +79,17 @@ def run_in_url(request: gr.Request) -> gr.Dropdown:
     return run_choices(request.query_params.get("run"))
 
 
+@told
 def stop_run(run_id: str) -> None:
     """Ask the worker to finish its step and end."""
-    _told(lambda: stop(_folder(run_id)))
+    stop(_folder(run_id))
     gr.Info(t("watch.stopping", run=run_id))
 
 
+@told
 def resume_run(run_id: str) -> None:
     """Go on from the last checkpoint."""
-    _told(lambda: launch_and_leave(_folder(run_id)))
+    launch_and_leave(_folder(run_id))
 
 
 def show_run(run_id: str | None, seen: str | None) -> tuple[object, ...]:
@@ -238,10 +230,3 @@ def _folder(run_id: str) -> RunFolder:
     if found is None:
         raise gr.Error(t("watch.gone", run=run_id), print_exception=False)
     return found
-
-
-def _told(action: Callable[[], object]) -> None:
-    try:
-        action()
-    except UserError as error:
-        raise gr.Error(str(error), print_exception=False) from error

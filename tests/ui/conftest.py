@@ -1,0 +1,103 @@
+"""The app in a real browser, for the tests of its pages: one server and one browser, a project for each test."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+from toys import make_model
+
+from core.projects import create_project, free_name
+from core.runs import RunFolder, kill, worker_process
+
+PROJECT = Path(__file__).parents[2]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+PATIENCE_MS = 60_000
+
+expect.set_options(timeout=PATIENCE_MS)  # a busy machine is no failure
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    return make_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="session")
+def address(served):
+    """The app, served by its own command on a free port; it and its runs end with the tests."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "SIGNALBOX_RUNS": str(served / "runs"), "SIGNALBOX_CACHE": str(served / "cache")}
+    with (served / "app.log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, str(PROJECT / "app.py"), "--port", str(port)],
+            cwd=served,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    yield answering(f"http://127.0.0.1:{port}/", server)
+    server.terminate()
+    server.wait()
+    for run in map(RunFolder, (served / "runs").glob("2*")):
+        if worker_process(run):
+            kill(run)
+
+
+def answering(url, server, patience_s=60):
+    """The address once the page answers."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=patience_s).close()
+        except OSError:
+            continue
+        return url
+    raise AssertionError("the app did not come up")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def project(served, monkeypatch):
+    """A project of the served app, new for each test."""
+    monkeypatch.setenv("SIGNALBOX_RUNS", str(served / "runs"))
+    return create_project(free_name("test"))
+
+
+@pytest.fixture
+def open_page(browser, address, project):
+    """Opens the test's project at one of its steps, in a window of its own; errors of scripts fail the test."""
+    opened, complaints = [], []
+
+    def open_page(view, width=1280, height=900, scheme="light", name=project.name):
+        page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(f"{address}?project={name}&view={view}")
+        opened.append(page)
+        return page
+
+    yield open_page
+    for page in opened:
+        page.close()
+    assert complaints == []

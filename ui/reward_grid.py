@@ -1,0 +1,139 @@
+"""The tasks x rewards grid as HTML: which reward scores which task, at what weight, and how it does on the samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+
+from core.errors import Problem
+from core.preview_report import CellReport
+from core.routing import RoutingTable
+from core.spec import DEFAULT_ROUTE, Route, Routes, field_path
+from ui.html import attributes, figure, swatch
+from ui.texts import t
+from ui.theme import task_colour
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is open below the grid: a task, or one of its rewards.
+
+    Attributes:
+        task: its name.
+        key: of the reward; empty for the task itself.
+        drawn: how often something was opened, so that the same thing can be drawn anew.
+    """
+
+    task: str
+    key: str = ""
+    drawn: int = field(default=0, compare=False)
+
+
+def grid_html(
+    counts: Mapping[str, int],
+    routes: Routes,
+    cells: Mapping[tuple[str, str], CellReport],
+    problems: Sequence[Problem],
+    chosen: Chosen | None,
+) -> str:
+    """The grid: a line for each task of the data, for each task that only the routes know, and for the default route.
+
+    Args:
+        counts: rows of each task, in the order of colours.
+        routes: the routing table.
+        cells: (task, reward) -> what the samples say.
+        problems: of the routing table, marked in the cells that they name.
+        chosen: what is open.
+    """
+    table = RoutingTable(routes)
+    strangers = [task for task in routes if task not in counts and task != DEFAULT_ROUTE]
+    tasks = [*counts, *strangers, DEFAULT_ROUTE]
+    head = "".join(f'<th scope="col" class="reward">{escape(key)}</th>' for key in table.keys)
+    lines = [
+        _line(task, task_colour(n) if task in counts else "", counts.get(task), table, cells, problems, chosen)
+        for n, task in enumerate(tasks)
+    ]
+    return (
+        f'<div class="sb-scroll"><table class="sb-table sb-grid"><caption class="sb-note">{escape(t("grid.caption"))}'
+        f'</caption><thead><tr><th scope="col">{escape(t("column.task"))}</th>{head}<th></th></tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _line(
+    task: str,
+    colour: str,
+    rows: int | None,
+    table: RoutingTable,
+    cells: Mapping[tuple[str, str], CellReport],
+    problems: Sequence[Problem],
+    chosen: Chosen | None,
+) -> str:
+    own = {route.key: (n, route) for n, route in enumerate(table.of(task))}
+    inherited = task not in table.routes
+    boxes = []
+    for key in table.keys:
+        if key not in own:
+            boxes.append(_blank(task, key))
+            continue
+        n, route = own[key]
+        place = field_path(("rewards", DEFAULT_ROUTE if inherited else task, n))
+        wrong = [problem for problem in problems if problem.where.startswith(place)]
+        boxes.append(_box(task, route, inherited, cells.get((task, key)), wrong, chosen == Chosen(task, key)))
+    here = chosen == Chosen(task)
+    more = f'<td class="add"><button type="button" class="sb-button" {attributes(act="task", task=task)}>'
+    return (
+        f'<tr><th scope="row" class="task" aria-selected="{str(here).lower()}" tabindex="0" role="button" '
+        f"{attributes(act='task', task=task)}>{_name(task, colour, rows, inherited, bool(own))}</th>{''.join(boxes)}"
+        f"{more}{escape(t('grid.add'))}</button></td></tr>"
+    )
+
+
+def _name(task: str, colour: str, rows: int | None, inherited: bool, covered: bool) -> str:
+    if task == DEFAULT_ROUTE:
+        title, rest = escape(t("grid.default")), escape(t("grid.rest"))
+        return f'<span class="name">{title}</span><span class="sb-note">{rest}</span>'
+    note = t("grid.unknown") if rows is None else t("grid.rows", count=f"{rows:,}")
+    if rows is not None and inherited:
+        note += f" · {t('grid.by_default') if covered else t('grid.uncovered')}"
+    bad = " sb-bad" if rows is None or not covered else ""
+    return (
+        f'<span class="name">{swatch(colour) if colour else ""}{escape(task)}</span>'
+        f'<span class="sb-note{bad}">{escape(note)}</span>'
+    )
+
+
+def _blank(task: str, key: str) -> str:
+    """A reward of another task, which one click gives this one too."""
+    hint = escape(t("grid.same", reward=key, task=task), quote=True)
+    data = attributes(act="same", task=task, key=key)
+    return (
+        f'<td class="none"><button type="button" class="plus" aria-label="{hint}" title="{hint}" {data}>+</button></td>'
+    )
+
+
+def _box(
+    task: str, route: Route, inherited: bool, cell: CellReport | None, wrong: Sequence[Problem], here: bool
+) -> str:
+    faint = " inherited" if inherited else ""
+    mark = f'<span class="sb-bad" title="{escape(str(wrong[0]), quote=True)}">!</span>' if wrong else ""
+    return (
+        f'<td class="cell{faint}" aria-selected="{str(here).lower()}" tabindex="0" role="button" '
+        f"{attributes(act='cell', task=task, key=route.key)}>"
+        f'<span class="weight">{mark}× {figure(route.weight)}</span>{_numbers(cell)}</td>'
+    )
+
+
+def _numbers(cell: CellReport | None) -> str:
+    if cell is None or cell.coverage is None:
+        return ""
+    parts = [
+        f'<span title="{escape(t("grid.mean"), quote=True)}">{figure(cell.mean)}</span>',
+        f'<span title="{escape(t("grid.coverage"), quote=True)}">{cell.coverage:.0%}</span>',
+        f'<span title="{escape(t("grid.ms"), quote=True)}">{figure(cell.ms, " ms")}</span>',
+    ]
+    if cell.error_share:
+        share = f"{cell.error_share:.0%}" if cell.error_share >= 0.01 else "<1%"
+        parts.append(f'<span class="sb-bad" title="{escape(t("grid.errors"), quote=True)}">{escape(share)} !</span>')
+    return f'<span class="numbers">{"".join(parts)}</span>'

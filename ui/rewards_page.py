@@ -1,0 +1,118 @@
+"""The page that answers: what earns points in each task? A grid of tasks and rewards, and below it whatever is open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from core.data import task_counts
+from core.preview_report import cell_reports
+from core.readiness import page_of, report
+from core.route_edits import add_route
+from core.services import SERVICES, Scored
+from core.spec import Draft, Route
+from ui.frame import QUIET, View, opened
+from ui.html import button, empty, live_html, said
+from ui.messages import problem_list, told
+from ui.reward_grid import Chosen, grid_html
+from ui.route_form import draw_form
+from ui.task_panel import draw_panel
+from ui.texts import t
+
+
+def build(project: gr.Textbox, page: gr.Textbox) -> View:
+    """The grid, what is wrong with it, and the form of what was clicked."""
+    gr.Markdown(f"## {t('rewards.question')}", elem_classes="question")
+    grid = live_html("grid")
+    note = live_html("grid-note")
+    chosen, seen = gr.State(), gr.State()
+    outputs = [grid, note, seen]
+    refresh = {"fn": show, "inputs": [project, seen, chosen], "outputs": outputs, **QUIET}
+    grid.click(clicked, [project, chosen], [chosen, page], api_visibility="private").then(**refresh)
+    note.click(note_clicked, [project], [page], api_visibility="private").then(**refresh)
+    project.change(lambda: None, None, chosen, **QUIET)
+
+    @gr.render([project, chosen], triggers=[chosen.change], show_progress="hidden")
+    def below(name: str, what: Chosen | None) -> None:
+        if what is None:
+            gr.HTML(f'<p class="sb-note">{t("rewards.choose")}</p>')
+        elif what.key:
+            draw_form(opened(name), what, chosen)
+        else:
+            draw_panel(opened(name), what, chosen)
+
+    chosen.change(**refresh)
+    return View(show, seen, outputs, [chosen])
+
+
+def show(name: str, seen: Any, chosen: Chosen | None) -> tuple[Any, ...]:
+    """The grid with what the samples say by now."""
+    project = opened(name)
+    scored = SERVICES.scored(project)
+    token = f"{name} {project.revision} {scored.token} {chosen}"
+    if token == seen:
+        return gr.skip(), gr.skip(), gr.skip()
+    draft = project.draft()
+    found = report(draft)
+    if found.data is None and not draft.rewards:
+        return empty(t("rewards.no_data"), button(t("rewards.to_data"), act="page", page="data")), "", token
+    counts = task_counts(found.data.train) if found.data else {}
+    problems = [problem for problem in found.problems if page_of(problem) == "rewards"]
+    cells = {(cell.task, cell.key): cell for cell in cell_reports(scored.preview)} if scored.preview else {}
+    return grid_html(counts, draft.rewards, cells, problems, chosen), _note(scored) + problem_list(problems), token
+
+
+def _note(scored: Scored) -> str:
+    """Where the numbers come from, and what is being done about them."""
+    job = scored.job
+    if job is not None and job.running:
+        cancel = button(t("rewards.cancel"), kind="link", act="cancel")
+        return f'<p class="sb-note">{t("rewards.scoring", done=job.done, whole=job.whole)} {cancel}</p>'
+    if scored.preview is None:
+        action = button(t("rewards.to_preview"), kind="link", act="page", page="preview")
+        failed = problem_list(job.problems) if job is not None else ""
+        return f'<p class="sb-note">{t("rewards.no_samples")} {action}</p>{failed}'
+    count = len(scored.preview.scores.tasks)
+    old = "" if scored.fresh else f" {t('rewards.old')} {button(t('rewards.score'), kind='link', act='score')}"
+    return f'<p class="sb-note">{t("rewards.samples", count=count)}{old}</p>'
+
+
+@told
+def clicked(name: str, chosen: Chosen | None, event: gr.EventData) -> tuple[Any, Any]:
+    """Open a task or a cell, give a task a reward that another has, or go to another page."""
+    data = said(event)
+    match data:
+        case {"act": "page", "page": str(page)}:
+            return gr.skip(), page
+        case {"act": "same", "task": str(task), "key": str(key)}:
+            opened(name).change(lambda draft: same_route(draft, task, key))
+            return again(Chosen(task, key), chosen), gr.skip()
+        case {"task": str(task)}:
+            return again(Chosen(task, data.get("key", "")), chosen), gr.skip()
+    return gr.skip(), gr.skip()
+
+
+@told
+def note_clicked(name: str, event: gr.EventData) -> Any:
+    """Score the samples, give up scoring them, or go where samples come from."""
+    match said(event):
+        case {"act": "score"}:
+            SERVICES.score(opened(name))
+        case {"act": "cancel"}:
+            SERVICES.jobs.cancel(f"score {name}")
+        case {"act": "page", "page": str(page)}:
+            return page
+    return gr.skip()
+
+
+def again(what: Chosen, before: Chosen | None) -> Chosen:
+    """The same thing to open, in a way that counts as a change, so that it is drawn anew."""
+    return replace(what, drawn=before.drawn + 1 if before else 0)
+
+
+def same_route(draft: Draft, task: str, key: str) -> Draft:
+    """Give a task a reward as another task has it: the first that does."""
+    route = next(route for routes in draft.rewards.values() for route in routes if route.key == key)
+    return add_route(draft, task, Route(**route.model_dump()))

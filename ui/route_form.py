@@ -1,0 +1,189 @@
+"""The form of one route: weight, label and parameters made from the reward's declaration; help, examples, a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from core.errors import Problem, UserError, did_you_mean
+from core.preview import Preview, read_groups
+from core.projects import Project
+from core.reward_docs import outcome
+from core.reward_form import Field, fields, read, values
+from core.route_edits import change_route, remove_route, route_of
+from core.services import SERVICES
+from core.spec import DEFAULT_ROUTE, Draft, Route
+from rewards import registry
+from rewards.declaration import Example, Reward
+from ui.html import figure
+from ui.messages import told
+from ui.reward_grid import Chosen
+from ui.texts import t
+
+WEIGHT, LABEL = "weight", "label"
+TRIED = 24  # completions that a trial shows
+
+
+def draw_form(project: Project, what: Chosen, chosen: gr.State) -> None:
+    """Draw the form of a cell, inside `gr.render`; `chosen` is where it puts what to open next."""
+    try:
+        route = route_of(project.draft(), what.task, what.key)
+    except UserError as error:  # another tab has removed it
+        gr.HTML(f'<p class="sb-note">{escape(str(error))}</p>')
+        return
+    reward = registry().get(route.name)
+    if reward is None:
+        _unknown(route.name)
+        return
+    gr.HTML(_heading(reward, what.task))
+    with gr.Row():
+        with gr.Column(scale=3, min_width=280):
+            with gr.Row():
+                boxes: dict[str, Any] = {
+                    WEIGHT: gr.Number(route.weight, label=t("form.weight"), info=t("form.weight_help"), min_width=140),
+                    LABEL: gr.Textbox(
+                        route.label or "", label=t("form.label"), info=t("form.label_help", name=route.name)
+                    ),
+                }
+            shown = values(reward.parameters, route.params)
+            boxes |= {
+                f"param_{field.name}": draw_field(field, shown[field.name]) for field in fields(reward.parameters)
+            }
+            with gr.Row():
+                apply = gr.Button(t("form.apply"), variant="primary", elem_id="apply-route")
+                attempt = gr.Button(t("form.try"), elem_id="try-route")
+                remove = gr.Button(t("form.remove", task=task_name(what.task)), variant="stop", elem_id="remove-route")
+            tried = gr.HTML(elem_id="tried")
+        with gr.Column(scale=2, min_width=260):
+            gr.HTML(reward_help(reward))
+
+    def keep(**given: Any) -> Chosen:
+        return applied(project, what, reward, given)
+
+    def rehearse(**given: Any) -> str:
+        return trial(project, what.task, entered(reward, route.name, given))
+
+    def drop() -> Chosen:
+        project.change(lambda draft: remove_route(draft, what.task, what.key))
+        return Chosen(what.task, drawn=what.drawn + 1)
+
+    apply.click(told(keep), None, chosen, inputs_kwargs=boxes, api_visibility="private")
+    attempt.click(told(rehearse), None, tried, inputs_kwargs=boxes, api_visibility="private", concurrency_limit=None)
+    remove.click(told(drop), None, chosen, api_visibility="private")
+
+
+def draw_field(field: Field, value: Any) -> Any:
+    """The component that a field's kind asks for."""
+    words: dict[str, Any] = {"label": field.title, "info": field.help or None, "elem_id": f"param-{field.name}"}
+    match field.kind:
+        case "number" | "integer":
+            limits = {"minimum": field.minimum, "maximum": field.maximum}
+            return gr.Number(value, precision=0 if field.kind == "integer" else None, **limits, **words)
+        case "switch":
+            return gr.Checkbox(bool(value), **words)
+        case "choice":
+            return gr.Dropdown(list(field.choices), value=value, **words)
+        case "code":
+            gr.HTML(f'<span class="sb-note">{escape(field.help)}</span>')
+            return gr.Code(value or "", language="python", label=field.title, lines=12, elem_id=words["elem_id"])
+        case "list":
+            text = "\n".join(map(str, value)) if value else ""
+            return gr.Textbox(
+                text, lines=3, max_lines=12, **{**words, "info": f"{field.help} {t('form.lines')}".strip()}
+            )
+        case "object":
+            text = "" if value is None else str(value)
+            return gr.Textbox(
+                text, lines=3, max_lines=16, **{**words, "info": f"{field.help} {t('form.yaml')}".strip()}
+            )
+    lines = 6 if field.kind == "long_text" else 1
+    return gr.Textbox("" if value is None else str(value), lines=lines, max_lines=20, **words)
+
+
+def entered(reward: Reward, name: str, given: Mapping[str, Any]) -> Route:
+    """The route that a form describes; `UserError` names each field that is wrong."""
+    if given[WEIGHT] is None:
+        raise UserError(Problem(WEIGHT, "this field is empty.", "Give a number; 0 watches without training."))
+    params = {key.removeprefix("param_"): value for key, value in given.items() if key.startswith("param_")}
+    found: dict[str, Any] = {"name": name, "weight": float(given[WEIGHT])}
+    if plain := read(reward.parameters, params):
+        found["params"] = plain
+    label = (given[LABEL] or "").strip()
+    if label and label != name:
+        found["label"] = label
+    return Route(**found)
+
+
+def applied(project: Project, what: Chosen, reward: Reward, given: Mapping[str, Any]) -> Chosen:
+    """Keep what the form says; the cell stays open."""
+    route = entered(reward, reward.name, given)
+    project.change(lambda draft: change_route(draft, what.task, what.key, route))
+    gr.Info(t("form.applied", reward=route.key, task=task_name(what.task)))
+    return replace(what, key=route.key, drawn=what.drawn + 1)
+
+
+def trial(project: Project, task: str, route: Route) -> str:
+    """What this route alone makes of the task's samples, without keeping it."""
+    if not project.samples_path.exists():
+        raise UserError(Problem(t("form.try"), t("rewards.no_samples"), ""))
+    groups = [group for group in read_groups(project.samples_path) if task in (group.fields["task"], DEFAULT_ROUTE)]
+    if not groups:
+        raise UserError(Problem(t("form.try"), t("form.no_samples", task=task), ""))
+    draft = Draft(rewards={DEFAULT_ROUTE: (route,)}, model=project.draft().model)
+    return trial_html(SERVICES.preview(groups, draft))
+
+
+def trial_html(found: Preview) -> str:
+    """Completions with their score or error, the first of them."""
+    lines = []
+    for i in range(min(TRIED, len(found.index))):
+        text = found.groups[found.index[i]].completions[found.places[i]]
+        error = found.scores.errors.get((i, 0))
+        value = found.scores.values[i, 0]
+        cell = f'<span class="sb-bad">{escape(error)}</span>' if error else figure(None if value != value else value)
+        lines.append(f'<tr><td class="number">{cell}</td><td><pre class="sb-text">{escape(text)}</pre></td></tr>')
+    more = len(found.index) - len(lines)
+    rest = f'<p class="sb-note">{escape(t("form.more", count=more))}</p>' if more > 0 else ""
+    head = f"<tr><th>{escape(t('column.score'))}</th><th>{escape(t('column.completion'))}</th></tr>"
+    return f'<div class="sb-scroll"><table class="sb-table">{head}{"".join(lines)}</table></div>{rest}'
+
+
+def reward_help(reward: Reward) -> str:
+    """What a reward does: text, columns, range, source, worked examples."""
+    details = f'<div class="sb-details">{escape(reward.details)}</div>' if reward.details else ""
+    source = f'<p class="sb-note">{escape(t("form.source", source=reward.source))}</p>' if reward.source else ""
+    low, high = reward.range
+    span = t("form.range", low=figure(low), high=figure(high))
+    examples = "".join(_example(example) for example in reward.examples)
+    title = escape(t("form.examples", count=len(reward.examples)))
+    return (
+        f'<div class="sb-help"><p>{escape(reward.help)}</p>{details}<p class="sb-note">{span}</p>{source}'
+        f'<details><summary>{title}</summary><table class="sb-table">{examples}</table></details></div>'
+    )
+
+
+def task_name(task: str) -> str:
+    """A task as people read it; the default route is every other task."""
+    return t("grid.default") if task == DEFAULT_ROUTE else task
+
+
+def _heading(reward: Reward, task: str) -> str:
+    title = f"{task_name(task)} · {reward.title}"
+    return f'<h3 class="sb-heading">{escape(title)} <code>{escape(reward.name)}</code></h3>'
+
+
+def _example(example: Example) -> str:
+    note = f'<span class="sb-note">{escape(example.note)}</span>' if example.note else ""
+    return (
+        f'<tr><td class="number">{escape(outcome(example))}</td>'
+        f'<td><pre class="sb-text">{escape(example.completion)}</pre>{note}</td></tr>'
+    )
+
+
+def _unknown(name: str) -> None:
+    text = f"{t('form.unknown', name=name)} {did_you_mean(name, registry())}"
+    gr.HTML(f'<p class="sb-bad">{escape(text)}</p>')
