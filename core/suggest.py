@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.check import task_columns
-from core.data import load_data
+from core.data import Data, load_data
 from core.data.paths import DataFile, data_files
-from core.data.raw import RawColumn, columns_of, first_batches
+from core.data.raw import RawColumn, columns_of, first_batches, raw_columns
 from core.errors import UserError
 from core.presets import Samples, samples_of, suggested
 from core.routing import TaskColumns
-from core.spec import DEFAULT_ROUTE, DataSpec, Route, RunSpec, Tags
+from core.spec import DEFAULT_ROUTE, DataSpec, Route, Routes, RunSpec, Tags
 
 # Where nothing says what is right: something to replace.
 PLACEHOLDER = Route(name="length", params={"maximum": 100})
@@ -25,17 +25,36 @@ SMALL = {"max_steps": 50, "num_generations": 8, "max_completion_length": 128}
 
 def suggest_spec(paths: Sequence[str], name: str) -> RunSpec:
     """A run spec for data files. Where they cannot be read as they are, it is the spec to mend: `check` says how."""
-    data = _guessed_data(paths)
+    data = guessed_data(paths)
     try:
-        rows = load_data(data).train
-        samples = samples_of(rows)
-        rewards = {task: (_route(found, samples[task]),) for task, found in task_columns(rows).items()}
+        rewards = suggested_rewards(load_data(data))
     except UserError:
         rewards = {DEFAULT_ROUTE: (PLACEHOLDER,)}
     return RunSpec(name=name, model="embedded", data=data, rewards=rewards, grpo=SMALL)
 
 
-def _guessed_data(paths: Sequence[str]) -> DataSpec:
+def suggested_rewards(data: Data) -> Routes:
+    """For each task the main reward of the preset that suits its rows best."""
+    samples = samples_of(data.train)
+    return {task: (_route(found, samples[task]),) for task, found in task_columns(data.train).items()}
+
+
+def guessed_hub(source: DataSpec) -> DataSpec:
+    """The columns of a dataset of the Hub, guessed; without a task column all of it is one task, called like it."""
+    roles = {column.role: column.name for column in raw_columns(source)}
+    fields = {
+        "task_column": roles.get("task", source.task_column),
+        "prompt_column": roles.get("prompt", source.prompt_column),
+    }
+    if roles.get("answer", "answer") != "answer":
+        fields["columns"] = {"answer": roles["answer"]}
+    if "task" not in roles:
+        fields["tags"] = Tags(default=str(source.hub).rstrip("/").rpartition("/")[2] or "task")
+    return source.model_copy(update=fields)
+
+
+def guessed_data(paths: Sequence[str]) -> DataSpec:
+    """Data files with their columns guessed, and a task for each file that has no task column."""
     files: list[DataFile] = []
     columns: list[RawColumn] = []
     try:

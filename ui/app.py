@@ -10,13 +10,14 @@ import gradio as gr
 
 from core.errors import Problem, UserError
 from core.sandbox import level
-from ui import data_page, frame, monitor_page, rewards_page, train_page
+from ui import data_page, frame, monitor_page, preview_page, rewards_page, train_page
 from ui.texts import t
 from ui.theme import STYLESHEET, theme
 
 BUILDERS = {
     "data": data_page.build,
     "rewards": rewards_page.build,
+    "preview": preview_page.build,
     "train": train_page.build,
     "monitor": monitor_page.build,
 }

@@ -18,12 +18,13 @@ from core.projects import Project, all_projects, create_project, find_project, f
 from core.readiness import PageState, page_states
 from core.runs import all_runs, state
 from core.series import follow
+from ui import project_menu
 from ui.html import attributes, button, live_html, said
 from ui.messages import told
 from ui.texts import t
 
 POLL_S = 2.0
-PAGES = ("data", "rewards", "train", "monitor")
+PAGES = ("data", "rewards", "preview", "train", "monitor")
 QUIET: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
 PUT_INTO_URL = """(project, page) => {
     const url = new URL(window.location);
@@ -85,8 +86,9 @@ def build(builders: Mapping[str, Callable[[gr.Textbox, gr.Textbox], View]], app:
             nav = live_html("nav", nav_html("data", {}, None))
         with gr.Column(scale=1, elem_id="main", min_width=200):
             with gr.Row(elem_id="header", equal_height=True):
-                picker = gr.Dropdown([], label=t("frame.project"), elem_id="project", scale=2, min_width=160)
-                strip = live_html("strip", "", scale=5, min_width=160)
+                picker = gr.Dropdown([], label=t("frame.project"), elem_id="project", scale=1, min_width=200)
+                strip = live_html("strip", "", scale=3, min_width=160)
+            project_menu.build(project)
             with gr.Tabs(elem_id="pages", selected="data") as pages:
                 views: dict[str, View] = {}
                 for name in PAGES:
@@ -169,11 +171,11 @@ def show_frame(page: str, name: str | None, seen: str | None) -> tuple[Any, ...]
     return nav_html(page, page_states(project), live), live or "", " ".join(sorted(names)), token
 
 
-def project_choices(name: str | None) -> tuple[gr.Dropdown, str]:
+def project_choices(name: str | None) -> tuple[gr.Dropdown, Any]:
     """The projects there are by now; one that is gone gives way to the one that was changed last."""
     names = [project.name for project in all_projects()]
     shown = name if name in names else next(iter(names), "")
-    return gr.Dropdown(choices=names, value=shown), shown
+    return gr.Dropdown(choices=names, value=shown), gr.skip() if shown == name else shown
 
 
 def nav_html(page: str, states: dict[Any, PageState], live: str | None) -> str:

@@ -14,8 +14,6 @@ from typing import Any
 
 import gradio as gr
 
-from core.progress import number
-
 LISTEN = """
 element.addEventListener('click', (event) => {
     const target = event.target.closest('[data-act]');
@@ -28,6 +26,10 @@ element.addEventListener('keydown', (event) => {
         trigger('click', {...target.dataset});
     }
 });
+// New HTML is patched into the old: a field that was typed in would go on showing what was typed.
+new MutationObserver(() => element.querySelectorAll('input[data-edit]').forEach((field) => {
+    if (field !== document.activeElement && field.type !== 'checkbox') field.value = field.getAttribute('value') ?? '';
+})).observe(element, {subtree: true, childList: true, attributes: true, attributeFilter: ['value', 'data-edit']});
 element.addEventListener('change', (event) => {
     const target = event.target.closest('[data-edit]');
     if (target) {
@@ -72,7 +74,7 @@ def swatch(colour: str) -> str:
 
 def figure(value: float | None, unit: str = "") -> str:
     """A number in three digits, or a dash where there is none."""
-    return "-" if value is None else f"{escape(number(value))}{escape(unit)}"
+    return "-" if value is None else f"{value:.3g}{escape(unit)}"
 
 
 def empty(text: str, *actions: str) -> str:

@@ -22,11 +22,13 @@ class Chosen:
     Attributes:
         task: its name.
         key: of the reward; empty for the task itself.
+        project: in which it was opened; in another one nothing is open.
         drawn: how often something was opened, so that the same thing can be drawn anew.
     """
 
     task: str
     key: str = ""
+    project: str = field(default="", compare=False)
     drawn: int = field(default=0, compare=False)
 
 

@@ -32,11 +32,10 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
     refresh = {"fn": show, "inputs": [project, seen, chosen], "outputs": outputs, **QUIET}
     grid.click(clicked, [project, chosen], [chosen, page], api_visibility="private").then(**refresh)
     note.click(note_clicked, [project], [page], api_visibility="private").then(**refresh)
-    project.change(lambda: None, None, chosen, **QUIET)
 
     @gr.render([project, chosen], triggers=[chosen.change], show_progress="hidden")
     def below(name: str, what: Chosen | None) -> None:
-        if what is None:
+        if what is None or what.project != name:
             gr.HTML(f'<p class="sb-note">{t("rewards.choose")}</p>')
         elif what.key:
             draw_form(opened(name), what, chosen)
@@ -88,9 +87,9 @@ def clicked(name: str, chosen: Chosen | None, event: gr.EventData) -> tuple[Any,
             return gr.skip(), page
         case {"act": "same", "task": str(task), "key": str(key)}:
             opened(name).change(lambda draft: same_route(draft, task, key))
-            return again(Chosen(task, key), chosen), gr.skip()
+            return again(Chosen(task, key, name), chosen), gr.skip()
         case {"task": str(task)}:
-            return again(Chosen(task, data.get("key", "")), chosen), gr.skip()
+            return again(Chosen(task, data.get("key", ""), name), chosen), gr.skip()
     return gr.skip(), gr.skip()
 
 

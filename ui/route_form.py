@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from html import escape
 from typing import Any
 
 import gradio as gr
 
+from core.data import some_rows
 from core.errors import Problem, UserError, did_you_mean
-from core.preview import Preview, read_groups
+from core.preview import Group, Preview, read_groups
 from core.projects import Project
+from core.readiness import report
 from core.reward_docs import outcome
 from core.reward_form import Field, fields, read, values
+from core.reward_versions import save_version
 from core.route_edits import change_route, remove_route, route_of
 from core.services import SERVICES
 from core.spec import DEFAULT_ROUTE, Draft, Route
 from rewards import registry
 from rewards.declaration import Example, Reward
+from ui.code_editor import TRIED, draw_editor, try_on_samples
 from ui.html import figure
 from ui.messages import told
 from ui.reward_grid import Chosen
 from ui.texts import t
 
+SHORT = ("number", "integer", "choice", "switch", "text")  # kinds of fields that stand side by side
 WEIGHT, LABEL = "weight", "label"
-TRIED = 24  # completions that a trial shows
+FEW_ROWS = 4  # of each task, for a trial without samples
+CODE = "param_code"  # the parameter that is edited as code, in the reward that has one
 
 
 def draw_form(project: Project, what: Chosen, chosen: gr.State) -> None:
@@ -44,41 +50,65 @@ def draw_form(project: Project, what: Chosen, chosen: gr.State) -> None:
         with gr.Column(scale=3, min_width=280):
             with gr.Row():
                 boxes: dict[str, Any] = {
-                    WEIGHT: gr.Number(route.weight, label=t("form.weight"), info=t("form.weight_help"), min_width=140),
+                    WEIGHT: gr.Number(
+                        route.weight,
+                        label=t("form.weight"),
+                        info=t("form.weight_help"),
+                        min_width=140,
+                        interactive=True,
+                    ),
                     LABEL: gr.Textbox(
-                        route.label or "", label=t("form.label"), info=t("form.label_help", name=route.name)
+                        route.label or "",
+                        label=t("form.label"),
+                        info=t("form.label_help", name=route.name),
+                        interactive=True,
                     ),
                 }
-            shown = values(reward.parameters, route.params)
-            boxes |= {
-                f"param_{field.name}": draw_field(field, shown[field.name]) for field in fields(reward.parameters)
-            }
+            boxes |= draw_fields(fields(reward.parameters), values(reward.parameters, route.params))
+            if CODE in boxes:
+                draw_editor(project, route.key, _columns(project), boxes[CODE])
             with gr.Row():
-                apply = gr.Button(t("form.apply"), variant="primary", elem_id="apply-route")
-                attempt = gr.Button(t("form.try"), elem_id="try-route")
-                remove = gr.Button(t("form.remove", task=task_name(what.task)), variant="stop", elem_id="remove-route")
+                apply = gr.Button(t("form.apply"), variant="primary", elem_id="apply-route", min_width=120)
+                attempt = gr.Button(t("form.try"), elem_id="try-route", min_width=180)
+                remove = gr.Button(t("form.remove", task=task_name(what.task)), elem_id="remove-route", min_width=180)
             tried = gr.HTML(elem_id="tried")
         with gr.Column(scale=2, min_width=260):
+            gr.Markdown("\n\n".join(filter(None, (reward.help, reward.details))), elem_classes="sb-details")
             gr.HTML(reward_help(reward))
 
     def keep(**given: Any) -> Chosen:
         return applied(project, what, reward, given)
 
     def rehearse(**given: Any) -> str:
-        return trial(project, what.task, entered(reward, route.name, given))
+        return trial(project, what.task, reward, given)
 
     def drop() -> Chosen:
         project.change(lambda draft: remove_route(draft, what.task, what.key))
-        return Chosen(what.task, drawn=what.drawn + 1)
+        return replace(what, key="", drawn=what.drawn + 1)
 
     apply.click(told(keep), None, chosen, inputs_kwargs=boxes, api_visibility="private")
     attempt.click(told(rehearse), None, tried, inputs_kwargs=boxes, api_visibility="private", concurrency_limit=None)
     remove.click(told(drop), None, chosen, api_visibility="private")
 
 
+def draw_fields(drawn: Sequence[Field], shown: Mapping[str, Any]) -> dict[str, Any]:
+    """The component of each parameter, by its name with `param_` in front: short ones side by side at the end."""
+    boxes = {f"param_{field.name}": draw_field(field, shown[field.name]) for field in drawn if field.kind not in SHORT}
+    with gr.Row():
+        boxes |= {f"param_{field.name}": draw_field(field, shown[field.name]) for field in drawn if field.kind in SHORT}
+    return boxes
+
+
 def draw_field(field: Field, value: Any) -> Any:
     """The component that a field's kind asks for."""
-    words: dict[str, Any] = {"label": field.title, "info": field.help or None, "elem_id": f"param-{field.name}"}
+    words: dict[str, Any] = {
+        "label": field.title,
+        "info": field.help or None,
+        "elem_id": f"param-{field.name}",
+        "interactive": True,
+    }
+    if field.kind in SHORT:
+        words["min_width"] = 180
     match field.kind:
         case "number" | "integer":
             limits = {"minimum": field.minimum, "maximum": field.maximum}
@@ -89,7 +119,9 @@ def draw_field(field: Field, value: Any) -> Any:
             return gr.Dropdown(list(field.choices), value=value, **words)
         case "code":
             gr.HTML(f'<span class="sb-note">{escape(field.help)}</span>')
-            return gr.Code(value or "", language="python", label=field.title, lines=12, elem_id=words["elem_id"])
+            return gr.Code(
+                value or "", language="python", label=field.title, lines=12, elem_id=words["elem_id"], interactive=True
+            )
         case "list":
             text = "\n".join(map(str, value)) if value else ""
             return gr.Textbox(
@@ -119,22 +151,43 @@ def entered(reward: Reward, name: str, given: Mapping[str, Any]) -> Route:
 
 
 def applied(project: Project, what: Chosen, reward: Reward, given: Mapping[str, Any]) -> Chosen:
-    """Keep what the form says; the cell stays open."""
+    """Keep what the form says, and a version of its code; the cell stays open."""
     route = entered(reward, reward.name, given)
     project.change(lambda draft: change_route(draft, what.task, what.key, route))
+    if CODE in given:
+        save_version(project.rewards_path, route.key, given[CODE])
     gr.Info(t("form.applied", reward=route.key, task=task_name(what.task)))
     return replace(what, key=route.key, drawn=what.drawn + 1)
 
 
-def trial(project: Project, task: str, route: Route) -> str:
-    """What this route alone makes of the task's samples, without keeping it."""
-    if not project.samples_path.exists():
-        raise UserError(Problem(t("form.try"), t("rewards.no_samples"), ""))
-    groups = [group for group in read_groups(project.samples_path) if task in (group.fields["task"], DEFAULT_ROUTE)]
-    if not groups:
-        raise UserError(Problem(t("form.try"), t("form.no_samples", task=task), ""))
-    draft = Draft(rewards={DEFAULT_ROUTE: (route,)}, model=project.draft().model)
+def trial(project: Project, task: str, reward: Reward, given: Mapping[str, Any]) -> str:
+    """What the form as it stands makes of the task's samples, without keeping it."""
+    groups = samples_of(project, task)
+    if CODE in given:
+        settings = {key.removeprefix("param_"): value for key, value in given.items() if key.startswith("param_")}
+        return try_on_samples(groups, settings)
+    draft = Draft(rewards={DEFAULT_ROUTE: (entered(reward, reward.name, given),)}, model=project.draft().model)
     return trial_html(SERVICES.preview(groups, draft))
+
+
+def samples_of(project: Project, task: str) -> list[Group]:
+    """The sample outputs of a task; where it has none, the first rows of its data with an empty completion each."""
+    groups = read_groups(project.samples_path) if project.samples_path.exists() else []
+    found = [group for group in groups if task in (group.fields.get("task"), DEFAULT_ROUTE)]
+    if found:
+        return found
+    data = report(project.draft()).data
+    rows = some_rows(data.train, FEW_ROWS) if data else {}
+    chosen = [number for name, numbers in rows.items() if task in (name, DEFAULT_ROUTE) for number in numbers]
+    if data is None or not chosen:
+        raise UserError(Problem(t("form.try"), t("form.no_samples", task=task_name(task)), t("form.get_samples")))
+    return [Group(data.train[number], ("",)) for number in chosen]
+
+
+def _columns(project: Project) -> list[str]:
+    """Columns that rows carry, for code to read."""
+    data = report(project.draft()).data
+    return [name for name in data.train.column_names if name != "task"] if data else []
 
 
 def trial_html(found: Preview) -> str:
@@ -153,15 +206,15 @@ def trial_html(found: Preview) -> str:
 
 
 def reward_help(reward: Reward) -> str:
-    """What a reward does: text, columns, range, source, worked examples."""
-    details = f'<div class="sb-details">{escape(reward.details)}</div>' if reward.details else ""
+    """What can be known of a reward beside its text: range, source, worked examples."""
     source = f'<p class="sb-note">{escape(t("form.source", source=reward.source))}</p>' if reward.source else ""
     low, high = reward.range
-    span = t("form.range", low=figure(low), high=figure(high))
+    unbounded = low is None and high is None
+    span = t("form.unbounded") if unbounded else t("form.range", low=figure(low), high=figure(high))
     examples = "".join(_example(example) for example in reward.examples)
     title = escape(t("form.examples", count=len(reward.examples)))
     return (
-        f'<div class="sb-help"><p>{escape(reward.help)}</p>{details}<p class="sb-note">{span}</p>{source}'
+        f'<div class="sb-help"><p class="sb-note">{span}</p>{source}'
         f'<details><summary>{title}</summary><table class="sb-table">{examples}</table></details></div>'
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -13,6 +14,7 @@ from core.library import Entry, Need, notices, search
 from core.presets import PRESETS, fill, find_preset, fits, samples_of, suggested
 from core.projects import Project
 from core.readiness import report
+from core.reward_templates import templates
 from core.route_edits import add_route, set_routes
 from core.routing import TaskColumns
 from core.spec import Draft, Route
@@ -60,14 +62,23 @@ def picked(
             if columns is not None and data is not None:
                 preset = fill(preset, columns, samples_of(data.train).get(what.task, {}))
             project.change(lambda draft: set_routes(draft, what.task, preset.routes))
-            return Chosen(what.task, drawn=what.drawn + 1)
+            return replace(what, drawn=what.drawn + 1)
         case {"act": "clear"}:
             project.change(lambda draft: set_routes(draft, what.task, ()))
-            return Chosen(what.task, drawn=what.drawn + 1)
+            return replace(what, drawn=what.drawn + 1)
         case {"act": "add", "name": str(name)} if name in registry():
-            draft = project.change(lambda draft: add_route(draft, what.task, Route(name=name)))
-            return Chosen(what.task, _last_key(draft, what.task), what.drawn + 1)
+            route = new_route(name, columns)
+            draft = project.change(lambda draft: add_route(draft, what.task, route))
+            return replace(what, key=_last_key(draft, what.task), drawn=what.drawn + 1)
     return what
+
+
+def new_route(name: str, columns: TaskColumns | None) -> Route:
+    """A route to a reward; one that is code of the user's own begins with code that works."""
+    if "code" not in registry()[name].parameters.model_fields:
+        return Route(name=name)
+    there = [column for column, empty in columns.empty.items() if empty < columns.rows] if columns else []
+    return Route(name=name, params={"code": templates(there)[0].code})
 
 
 def _last_key(draft: Draft, task: str) -> str:

@@ -1,0 +1,188 @@
+"""What the page Preview shows, as pure functions: hostile text stays text, what is missing is a dash, never 0."""
+
+import re
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from core.comparison import compare
+from core.preview import Group, preview
+from core.preview_report import task_reports
+from core.probes import probe_task
+from core.routing import RoutingTable
+from core.scoring import Scorer
+from core.services import Scored
+from core.spec import Draft, Normalisation, parse_draft
+from ui.preview_compare import changes_html
+from ui.preview_figures import distribution_figure, share_figure
+from ui.preview_probes import faulty, task_html
+from ui.preview_reports import details_html, overview_html
+from ui.preview_state import TRIALS, Choice, Known, Trial
+from ui.preview_tables import chosen_groups, fold, group_members, groups_html
+from ui.preview_weights import try_out, weights_html
+
+HOSTILE = "<img src=x onerror=alert(1)>\"'${1+1}{{x}}</pre></summary>"
+PLAN = {
+    "rewards": {
+        HOSTILE: [{"name": "exact_match", "label": HOSTILE}, {"name": "number", "weight": 0.5}],
+        "sum": [{"name": "number"}, {"name": "json_valid", "weight": 0.0}],
+    }
+}
+GROUPS = (
+    Group({"task": HOSTILE, "prompt": HOSTILE, "answer": HOSTILE}, (HOSTILE, "no", "")),
+    Group({"task": "sum", "prompt": "1 + 1?", "answer": "2"}, ("2", "3", "it is 2")),
+    Group({"task": "sum", "prompt": "1 + 2?", "answer": "3"}, ("4", "5")),
+    Group({"task": "nowhere", "prompt": "?"}, ("x",)),
+)
+COLOURS = {HOSTILE: "#0072B2", "sum": "#E69F00"}
+NORMALISATION = Normalisation()
+
+
+@pytest.fixture(scope="module")
+def scorer():
+    with Scorer(RoutingTable({})) as scorer:
+        yield scorer
+
+
+@pytest.fixture(scope="module")
+def draft():
+    return parse_draft(PLAN, "test")
+
+
+@pytest.fixture(scope="module")
+def found(scorer, draft):
+    return preview(GROUPS, draft, scorer)
+
+
+@pytest.fixture
+def now(project, found, draft):
+    return Known(project, draft, Scored(found, True, None), Trial())
+
+
+def tables(found, choice=Choice()):  # noqa: B008 (it is frozen)
+    return groups_html(found, found.advantages(NORMALISATION), choice, COLOURS)
+
+
+def is_text(html):
+    """Whether none of the hostile text has become markup."""
+    return "<img" not in html and "onerror" in html and not re.search(r"""="[^"]*<""", html)
+
+
+class TestHostileText:
+    def test_it_stays_text_in_tables(self, found):
+        assert is_text(tables(found))
+
+    def test_it_stays_text_in_reports(self, found):
+        reports = task_reports(found, NORMALISATION)
+        assert is_text(overview_html(reports, Choice(), COLOURS))
+        assert is_text(details_html(reports, COLOURS))
+
+    def test_it_stays_text_among_weights(self, now):
+        assert is_text(weights_html(now, Choice()))
+
+    def test_it_stays_text_among_probes(self, scorer, draft):
+        rows = [{"task": HOSTILE, "prompt": HOSTILE, "answer": answer} for answer in (HOSTILE, "4")]
+        probed = probe_task(HOSTILE, rows, scorer.with_table(RoutingTable(draft.rewards)))
+        assert is_text(task_html(probed, COLOURS))
+
+    def test_it_stays_text_in_a_comparison(self, found, now):
+        other = found.reweighted({(HOSTILE, "number"): -3.0})
+        assert is_text(changes_html(compare(found, other, NORMALISATION, NORMALISATION), now, Choice()))
+
+    def test_it_is_no_markup_in_figures(self, found):
+        reports = task_reports(found, NORMALISATION)
+        for figure in (share_figure(reports, COLOURS), distribution_figure(reports, COLOURS)):
+            assert "<img" not in figure.to_json()
+
+    def test_a_fold_holds_the_text_once_and_whole(self):
+        assert fold("a\n" * 99, "x").count("a\n") == 99
+
+
+class TestTables:
+    def test_what_does_not_apply_is_a_dash_and_an_error_is_named(self, found):
+        html = tables(found, Choice(task=HOSTILE))
+        assert "sb-bad" in html
+        assert 'class="number">-</td>' in html
+
+    def test_a_group_that_could_not_be_scored_says_why(self, found):
+        assert "no reward scores task" in tables(found, Choice(task="nowhere"))
+
+    @pytest.mark.parametrize(
+        ("order", "first"),
+        [
+            pytest.param("rows", 0, id="as sampled"),
+            pytest.param("spread", 1, id="the only one whose totals differ"),
+            pytest.param("errors", 3, id="refused"),
+            pytest.param("flat", 0, id="no total is known, so there is no spread"),
+        ],
+    )
+    def test_groups_come_in_the_order_that_was_chosen(self, found, order, first):
+        assert chosen_groups(found, group_members(found), Choice(order=order))[0] == first
+
+    def test_members_follow_each_other(self, found):
+        members = group_members(found)
+        assert [len(rows) for rows in members] == [3, 3, 2, 0]
+        assert np.concatenate(members).tolist() == list(range(8))
+
+    def test_completions_are_sorted_by_a_column_and_the_unknown_come_last(self, found):
+        html = tables(found, Choice(task="sum", by="total"))
+        pushed = [float(text) for text in re.findall(r">([+-][\d.]+)</td>", html)]
+        assert all(one >= other for one, other in pairwise(pushed[:3]))
+
+
+class TestFigures:
+    def test_axes_have_titles_with_units_and_tasks_their_colours(self, found):
+        reports = task_reports(found, NORMALISATION)
+        shares = share_figure(reports, COLOURS)
+        assert shares.layout.xaxis.title.text == "share of all |advantage|, %"
+        assert shares.layout.yaxis.title.text == "task"
+        colours = {
+            colour for trace in shares.data if isinstance(trace.marker.color, tuple) for colour in trace.marker.color
+        }
+        assert colours == set(COLOURS.values())
+
+    def test_shares_of_all_rewards_add_up_to_100(self, found):
+        shares = share_figure(task_reports(found, NORMALISATION), COLOURS)
+        assert sum(x for trace in shares.data for x in trace.x if x is not None) == pytest.approx(100)
+
+    def test_a_panel_counts_every_score(self, found):
+        reports = [report for report in task_reports(found, NORMALISATION) if report.task == "sum"]
+        assert [sum(trace.y) for trace in distribution_figure(reports, COLOURS).data] == [5, 5]
+
+
+class TestProbes:
+    @pytest.mark.parametrize(
+        ("rewards", "bad"),
+        [
+            pytest.param([{"name": "exact_match"}], set(), id="sound"),
+            pytest.param(
+                [{"name": "length", "params": {"unit": "characters", "maximum": 9000}}],
+                {"echo", "wrong", "keywords"},
+                id="everything earns as much as gold",
+            ),
+            pytest.param(
+                [
+                    {"name": "exact_match", "weight": 9.0},
+                    {"name": "length", "params": {"unit": "characters", "minimum": 500, "maximum": 9000}},
+                ],
+                {"gold"},
+                id="gold falls short",
+            ),
+        ],
+    )
+    def test_what_should_not_be_is_faulty(self, scorer, rewards, bad):
+        draft = Draft.model_validate({"rewards": {"sum": rewards}})
+        rows = [{"task": "sum", "prompt": f"What is {n}?", "answer": str(n)} for n in (11, 22, 33)]
+        found = probe_task("sum", rows, scorer.with_table(RoutingTable(draft.rewards)))
+        assert {probe.kind for probe in found.probes if faulty(found, probe)} == bad
+
+
+class TestTrying:
+    def test_what_is_tried_is_only_what_differs(self, project):
+        project.change(lambda _: parse_draft(PLAN, "test"))
+        said = {"weights": [["sum", "number", "2"], ["sum", "json_valid", ""]], "aggregation": "sum_then_normalize"}
+        try_out(project, {**said, "scale": "group"})
+        assert TRIALS[project.name] == Trial({("sum", "number"): 2.0})
+        try_out(project, {"weights": [["sum", "number", "1"]]})
+        assert not TRIALS[project.name]

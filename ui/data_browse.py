@@ -1,0 +1,228 @@
+"""Rows to look at: of a task, with a text in their prompt, or the one that a problem names."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, replace
+from html import escape
+from itertools import islice
+from typing import Any
+
+import gradio as gr
+import pyarrow.compute as pc
+from datasets import Dataset
+
+from core.data import Data, column, task_counts
+from core.data.browsing import Page, browse
+from core.data.files import TEXT_FORMATS
+from core.data.mapping import PLACE, PROMPT, TASK
+from core.data.paths import data_files
+from core.data.tagging import file_of
+from core.errors import UserError
+from core.spec import Draft
+from ui.data_parts import Section, readable
+from ui.data_reading import Look, look
+from ui.frame import QUIET, opened
+from ui.html import button, live_html, said, swatch
+from ui.messages import told
+from ui.texts import t
+from ui.theme import task_colour
+
+ROWS = 10  # on a page
+EVERY = ""  # the choice of all tasks
+TRAIN, HELD_OUT = "train", "held_out"
+PLACED = re.compile(r"(.+ (?:line|row|item) [1-9]\d*)(?:,|$)")
+LINES = 3  # of a file that an excerpt shows
+MOST_OF_A_LINE = 4000
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is looked for.
+
+    Attributes:
+        task: of this task; empty: of any.
+        text: with this in their prompt.
+        split: train or held_out.
+        offset: rows to pass over.
+        place: this one row alone.
+    """
+
+    task: str = EVERY
+    text: str = ""
+    split: str = TRAIN
+    offset: int = 0
+    place: str = ""
+
+
+def build(project: gr.Dropdown) -> tuple[Section, gr.State, list[Any]]:
+    """Filters and rows; also the query, and the filters for who sets them."""
+    query = gr.State(Query())
+    with gr.Column(elem_id="browse-section", visible=False) as box:
+        gr.HTML(f'<h3 class="sb-heading">{escape(t("browse.title"))}</h3>')
+        with gr.Row():
+            settings: dict[str, Any] = {"interactive": True, "min_width": 160}
+            task = gr.Dropdown(
+                [(t("browse.every"), EVERY)], value=EVERY, label=t("column.task"), elem_id="browse-task", **settings
+            )
+            text = gr.Textbox(label=t("browse.text"), elem_id="browse-text", max_lines=1, min_width=160)
+            split = gr.Radio(
+                [(t("browse.train"), TRAIN), (t("browse.held_out"), HELD_OUT)],
+                value=TRAIN,
+                label=t("browse.split"),
+                elem_id="browse-split",
+            )
+        rows = live_html("browse-rows")
+    project.change(lambda: Query(), None, query, **QUIET)
+    filters = [task, text, split]
+    for event in (task.input, text.input, split.input):
+        event(sought, filters, query, trigger_mode="always_last", **QUIET).then(
+            show_rows, [project, query], rows, **QUIET
+        )
+    rows.click(turned, [query], [query], **QUIET).then(show_rows, [project, query], rows, **QUIET)
+    return Section([box, task, rows], lambda found: (), []), query, filters
+
+
+def draw(found: Look, query: Query) -> tuple[Any, ...]:
+    """Updates of the box, the tasks to choose from, and the rows."""
+    if found.draft.data is None:
+        return gr.Column(visible=False), gr.skip(), ""
+    tasks = list(task_counts(found.found.data.train)) if found.found.data else []
+    shown = found.found.data is not None or bool(query.place)
+    choices = gr.Dropdown(
+        choices=[(t("browse.every"), EVERY), *tasks], value=query.task if query.task in tasks else EVERY
+    )
+    return gr.Column(visible=shown), choices, rows_html(found, query)
+
+
+@told
+def show_rows(name: str, query: Query) -> str:
+    """The rows that are looked for."""
+    print("ROWS", query, flush=True)
+    return rows_html(look(opened(name)), query)
+
+
+def sought(task: str | None, text: str, split: str) -> Query:
+    """What the filters say, from the first page on."""
+    return Query(task or EVERY, text.strip(), split)
+
+
+def turned(query: Query, event: gr.EventData) -> Query:
+    """Another page, or all rows again."""
+    match said(event):
+        case {"act": "turn", "offset": str(offset)}:
+            return replace(query, offset=int(offset))
+        case {"act": "all"}:
+            return Query()
+    return query
+
+
+def place_of(where: str) -> str:
+    """The row that a problem is about; empty where it is about none."""
+    found = PLACED.match(where)
+    return found[1] if found else ""
+
+
+def target(element: str) -> str:
+    """What to scroll to, said in a way that counts as a change."""
+    return f"{element} {time.monotonic()}"
+
+
+def rows_html(found: Look, query: Query) -> str:
+    """A page of rows, the row of a place, or what the file says at that place."""
+    data = found.found.data
+    if data is None:
+        return excerpt(found.draft, query.place) if query.place else ""
+    if query.place:
+        return _placed(found, data, query)
+    dataset = data.traced_train if query.split == TRAIN else data.traced_held_out
+    page = browse(dataset, query.task or None, query.text, query.offset, ROWS)
+    if not page.total:
+        return f'<p class="sb-note">{escape(t("browse.nothing"))}</p>'
+    return table_html(page, list(task_counts(data.train))) + _pager(page)
+
+
+def _placed(found: Look, data: Data, query: Query) -> str:
+    """The one row, in whichever split it is."""
+    for dataset in (data.traced_train, data.traced_held_out):
+        if (page := _row_at(dataset, query.place)) is not None:
+            return _only(query.place) + table_html(page, list(task_counts(data.train)))
+    return _only(query.place) + (
+        excerpt(found.draft, query.place) or f'<p class="sb-note">{escape(t("browse.gone"))}</p>'
+    )
+
+
+def _row_at(dataset: Dataset, place: str) -> Page | None:
+    if not len(dataset):
+        return None
+    at = pc.index(column(dataset, PLACE), place).as_py()
+    return Page((browse(dataset, offset=at, limit=1).rows[0],), 1, 0) if at >= 0 else None
+
+
+def _only(place: str) -> str:
+    again = button(t("browse.all"), kind="link", act="all")
+    return f'<p class="sb-note">{escape(t("browse.only", place=place))} {again}</p>'
+
+
+def table_html(page: Page, tasks: list[str]) -> str:
+    """Rows with their task, place, prompt and further columns, long texts folded."""
+    head = "".join(f'<th scope="col">{escape(title)}</th>' for title in TITLES)
+    lines = "".join(_line(row, tasks) for row in page.rows)
+    return (
+        f'<div class="sb-scroll"><table class="sb-table sb-rows"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{lines}</tbody></table></div>"
+    )
+
+
+TITLES = [t(f"column.{name}") for name in ("task", "prompt", "further")]
+
+
+def _line(row: dict[str, Any], tasks: list[str]) -> str:
+    task = str(row[TASK])
+    colour = swatch(task_colour(tasks.index(task))) if task in tasks else ""
+    further = "".join(
+        f"<dt>{escape(name)}</dt><dd>{readable(value)}</dd>"
+        for name, value in row.items()
+        if name not in (TASK, PROMPT, PLACE) and value is not None
+    )
+    place = escape(str(row.get(PLACE, "")))
+    return (
+        f'<tr><td class="task"><span class="sb-name">{colour}{escape(task)}</span>'
+        f'<span class="sb-note">{place}</span></td>'
+        f'<td class="prompt">{readable(row[PROMPT])}</td><td><dl class="sb-fields">{further or "-"}</dl></td></tr>'
+    )
+
+
+def _pager(page: Page) -> str:
+    last = min(page.offset + ROWS, page.total)
+    before, after = page.offset - ROWS, page.offset + ROWS
+    back = button(t("browse.back"), act="turn", offset=max(before, 0), disabled=page.offset <= 0)
+    forth = button(t("browse.forth"), act="turn", offset=after, disabled=after >= page.total)
+    count = t("browse.count", first=f"{page.offset + 1:,}", last=f"{last:,}", total=f"{page.total:,}")
+    return f'<div class="sb-actions start sb-pager">{back}<span class="sb-note">{escape(count)}</span>{forth}</div>'
+
+
+def excerpt(draft: Draft, place: str) -> str:
+    """The lines of a text file from a place on, as they are there."""
+    number = int(place.rpartition(" ")[2])
+    lines = _lines(draft, place, number)
+    if not lines:
+        return ""
+    shown = "\n".join(f"{number + n}  {line[:MOST_OF_A_LINE]}" for n, line in enumerate(lines))
+    note = f'<p class="sb-note">{escape(t("browse.excerpt", place=place))}</p>'
+    return f'{note}<pre class="sb-text sb-excerpt">{escape(shown)}</pre>'
+
+
+def _lines(draft: Draft, place: str, number: int) -> list[str]:
+    data = draft.data
+    if data is None or data.path is None or " line " not in place:
+        return []
+    try:
+        found = [file.path for file in data_files(data.path) if file.name == file_of(place)]
+    except UserError:
+        return []
+    if not found or found[0].suffix.lower() not in TEXT_FORMATS:
+        return []
+    with found[0].open(encoding="utf-8", errors="replace") as file:
+        return [line.rstrip("\n") for line in islice(file, number - 1, number - 1 + LINES)]

@@ -1,0 +1,196 @@
+"""The tasks of the data: their rows, how training mixes them, and what is done to a task as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from core.data import task_counts
+from core.data.statistics import Lengths, TaskStatistics
+from core.mixing import shares
+from core.readiness import report
+from core.spec import Draft, HeldOut, Mixing
+from ui.data_edits import data_of, drop_task, rename_task, set_share, with_data
+from ui.data_figures import balance_chart
+from ui.data_parts import Section, field_box
+from ui.data_reading import Look, edit
+from ui.frame import opened
+from ui.html import button, figure, live_html, said, swatch
+from ui.messages import told
+from ui.texts import t
+from ui.theme import task_colour
+
+NUMBERS = [
+    t(f"column.{name}") for name in ("rows", "in_training", "held_out", "prompt_length", "answer_length", "copies")
+]
+WORDS = [t(f"column.{name}") for name in ("empty_columns", "language")]
+
+
+def build(project: gr.Dropdown) -> Section:
+    """Table, chart, mixing and how many rows are held out."""
+    with gr.Column(elem_id="tasks-section", visible=False) as box:
+        table = live_html("data-tasks")
+        with gr.Row():
+            with gr.Column(scale=3, min_width=300):
+                chart = gr.Plot(show_label=False, container=False, elem_id="balance")
+            with gr.Column(scale=2, min_width=260):
+                choices = [(t("mix.equal"), "equal"), (t("mix.natural"), "natural")]
+                mixing = gr.Radio(choices, label=t("mix.label"), info=t("mix.help"), elem_id="mixing")
+                held_out = gr.Number(
+                    label=t("mix.held_out"),
+                    info=t("mix.held_out_help"),
+                    precision=0,
+                    minimum=0,
+                    elem_id="rows-per-task",
+                )
+    done = [
+        table.input(edited, [project], None, api_visibility="private"),
+        table.click(clicked, [project], None, api_visibility="private"),
+        mixing.input(mix, [project, mixing], None, api_visibility="private"),
+        held_out.submit(hold_out, [project, held_out], None, api_visibility="private"),
+        held_out.blur(hold_out, [project, held_out], None, api_visibility="private"),
+    ]
+    return Section([box, table, chart, mixing, held_out], draw, done)
+
+
+def draw(look: Look) -> tuple[Any, ...]:
+    """Updates of box, table, chart, mixing and held-out rows."""
+    if look.found.data is None or look.draft.data is None:
+        return gr.Column(visible=False), "", None, gr.skip(), gr.skip()
+    counts = task_counts(look.found.data.train)
+    mix = shares(counts, look.draft.mixing, look.draft.tasks)
+    held = task_counts(look.found.data.held_out)
+    table = table_html(look.draft, counts, held, mix, look.statistics)
+    kept = look.draft.data.held_out.rows_per_task
+    return gr.Column(visible=True), table, balance_chart(counts, mix), look.draft.mixing.strategy, kept
+
+
+def table_html(
+    draft: Draft,
+    counts: Mapping[str, int],
+    held_out: Mapping[str, int],
+    mix: Mapping[str, float],
+    statistics: Sequence[TaskStatistics] | None,
+) -> str:
+    """One line a task; numbers that are still being counted are dots."""
+    known = {found.task: found for found in statistics or ()}
+    head = f'<th scope="col">{escape(t("column.task"))}</th>'
+    head += "".join(f'<th scope="col" class="number">{escape(name)}</th>' for name in NUMBERS)
+    head += (
+        "".join(f'<th scope="col">{escape(name)}</th>' for name in WORDS)
+        + f'<th scope="col"><span class="sb-hidden">{escape(t("column.actions"))}</span></th>'
+    )
+    whole = max(sum(counts.values()), 1)
+    lines = [
+        _line(n, task, rows, rows / whole, held_out.get(task, 0), mix[task], draft, known.get(task))
+        for n, (task, rows) in enumerate(counts.items())
+    ]
+    return (
+        f'<div class="sb-scroll"><table class="sb-table sb-tasks">'
+        f'<caption class="sb-note">{escape(t("tasks.caption"))}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _line(
+    n: int, task: str, rows: int, part: float, held: int, mix: float, draft: Draft, known: TaskStatistics | None
+) -> str:
+    name = field_box(task, t("tasks.rename", task=task), size=max(8, min(len(task), 28)), edit="rename", task=task)
+    own = draft.tasks[task].share if task in draft.tasks else None
+    share = field_box(
+        "" if own is None else f"{100 * own:g}",
+        t("tasks.share", task=task),
+        placeholder=_percent(mix),
+        size=5,
+        edit="share",
+        task=task,
+    )
+    cells = [f'{rows:,} <span class="sb-note">{_percent(part)} %</span>', share, f"{held:,}", *_numbers(known)]
+    numbers = "".join(f'<td class="number">{cell}</td>' for cell in cells)
+    actions = button(t("tasks.browse"), kind="link", act="browse", task=task)
+    actions += button(t("tasks.split"), kind="link", act="split", task=task)
+    actions += button(t("tasks.drop"), kind="link", act="drop", task=task)
+    return (
+        f'<tr><th scope="row" class="name"><span class="sb-name">{swatch(task_colour(n))}{name}</span></th>'
+        f"{numbers}{_words(known)}"
+        f'<td class="sb-row-actions">{actions}</td></tr>'
+    )
+
+
+def _percent(part: float) -> str:
+    return f"{100 * part:.3g}"
+
+
+def _numbers(known: TaskStatistics | None) -> list[str]:
+    if known is None:
+        return ["…"] * 3
+    return [_length(known.prompt), _length(known.answer), f"{known.duplicates:,}" if known.duplicates else "0"]
+
+
+def _length(found: Lengths | None) -> str:
+    """The middle, and what 95 % of the rows stay below."""
+    if found is None:
+        return "-"
+    title = escape(
+        t("tasks.lengths", median=f"{found.median:.0f}", most=f"{found.p95:.0f}", longest=f"{found.longest:,}"),
+        quote=True,
+    )
+    return f'<span title="{title}">{figure(found.median)} <span class="sb-note">≤ {figure(found.p95)}</span></span>'
+
+
+def _words(known: TaskStatistics | None) -> str:
+    if known is None:
+        return "<td>…</td><td>…</td>"
+    gaps = [t("tasks.gaps", column=name, rows=f"{rows:,}") for name, rows in known.missing.items() if rows < known.rows]
+    missing = "".join(f'<span class="sb-chip missing">{escape(gap)}</span>' for gap in gaps) or "-"
+    language = "-" if known.language is None else f"{known.language} {known.language_share:.0%}"
+    return f"<td>{missing}</td><td>{escape(language)}</td>"
+
+
+@told
+def edited(name: str, event: gr.EventData) -> None:
+    """Rename or merge a task, or give it a share of its own."""
+    match said(event):
+        case {"edit": "rename", "task": str(task), "value": str(value)} if value.strip() != task:
+            found = opened(name)
+            edit(found, lambda draft: rename_task(draft, task, value, tasks_of(draft)))
+        case {"edit": "share", "task": str(task), "value": str(value)}:
+            opened(name).change(lambda draft: set_share(draft, task, value))
+
+
+def tasks_of(draft: Draft) -> list[str]:
+    """The tasks that a draft's rows have by now."""
+    data = report(draft).data
+    return list(task_counts(data.train)) if data else []
+
+
+@told
+def clicked(name: str, event: gr.EventData) -> None:
+    """Leave a task out."""
+    match said(event):
+        case {"act": "drop", "task": str(task)}:
+            edit(opened(name), lambda draft: drop_task(draft, task))
+
+
+@told
+def mix(name: str, strategy: str) -> None:
+    """Balance batches in another way."""
+    mixing = Mixing.model_validate({"strategy": strategy})
+    opened(name).change(lambda draft: draft.model_copy(update={"mixing": mixing}))
+
+
+@told
+def hold_out(name: str, rows: int | None) -> None:
+    """Hold out so many rows a task."""
+    project = opened(name)
+    data = project.draft().data
+    if data is None or rows is None or data.held_out.rows_per_task == rows:
+        return
+    edit(project, lambda draft: with_data(draft, held_out=_held_out(data_of(draft).held_out, int(rows))))
+
+
+def _held_out(before: HeldOut, rows: int) -> HeldOut:
+    return before.model_copy(update={"rows_per_task": max(rows, 0)})

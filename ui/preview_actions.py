@@ -1,0 +1,97 @@
+"""What a click on the page Preview does: other groups to look at, a job to start or to give up, something to keep."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from core.services import SERVICES
+from ui import preview_compare, preview_probes
+from ui.frame import opened
+from ui.html import said
+from ui.preview_download import write_download
+from ui.preview_sampling import ROWS, remove, settings_of, start_sampling
+from ui.preview_state import Choice, known
+from ui.preview_weights import drop_trial, keep_trial
+from ui.texts import t
+
+JOBS = {
+    "cancel_sampling": "sample",
+    "cancel_scoring": "score",
+    "cancel_probing": "probe",
+    "cancel_comparing": "compare",
+}
+
+
+def look(choice: Choice, event: gr.EventData) -> Any:
+    """Another task, order, page or column."""
+    match said(event):
+        case {"act": "task", "task": str(task)}:
+            return replace(choice, task="" if task == choice.task else task, page=0)
+        case {"edit": "task", "value": str(task)}:
+            return replace(choice, task=task, page=0)
+        case {"edit": "order", "value": str(order)}:
+            return replace(choice, order=order, page=0)
+        case {"act": "turn", "page": str(page)}:
+            return replace(choice, page=max(0, int(page)))
+        case {"act": "sort", "by": str(by)}:
+            return _sorted(choice, by)
+    return gr.skip()
+
+
+def _sorted(choice: Choice, by: str) -> Choice:
+    """A column: highest first, then lowest first, then not at all."""
+    if choice.by != by:
+        return replace(choice, by=by, rising=False)
+    return replace(choice, by="" if choice.rising else by, rising=not choice.rising)
+
+
+def act(name: str, event: gr.EventData) -> Any:
+    """What a button in the page asks for; the page to go to, if any."""
+    project, doing = opened(name), said(event)
+    match doing.get("act", ""):
+        case "page":
+            return doing["page"]
+        case "jump":
+            return "rewards" if doing["where"].startswith(("rewards", "task")) else "data"
+        case "sample":
+            start_sampling(project, ROWS, settings_of(project.draft()))
+        case "remove":
+            remove(project)
+        case "score":
+            SERVICES.score(project)
+        case "keep":
+            keep_trial(project)
+        case "undo":
+            drop_trial(project)
+        case "probe":
+            preview_probes.start(project)
+        case str(what) if what.startswith("cancel_"):
+            SERVICES.jobs.cancel(f"{JOBS[what]} {name}")
+    return gr.skip()
+
+
+def compare(name: str, against: str | None) -> str:
+    """Score the samples by what is compared with."""
+    chosen = against or preview_compare.KEPT
+    preview_compare.start(opened(name), chosen)
+    return chosen
+
+
+def save_table(name: str, called: str | None) -> str:
+    """Save the routing table that is shown, tried weights and all."""
+    now = known(opened(name))
+    routes = now.trial.routes(now.draft.rewards)
+    preview_compare.save_table(now.project, called or "", routes, now.normalisation)
+    gr.Info(t("preview.saved"))
+    return ""
+
+
+def download(name: str, event: gr.EventData) -> Any:
+    """The file that a button asks for."""
+    match said(event):
+        case {"act": "download", "ending": str(ending)}:
+            return write_download(opened(name), ending)
+    return gr.skip()

@@ -1,0 +1,243 @@
+"""The page that answers: what would these rewards teach? Samples, what each reward makes of them, and what to mend.
+
+Everything shown is made of what is on disk and of jobs, part by part: a part whose token has not changed is left alone,
+so that an open text stays open and a slider stays under the finger while others go on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from ui import preview_compare, preview_probes
+from ui.frame import QUIET, View, opened
+from ui.html import LISTEN, said
+from ui.messages import told
+from ui.preview_actions import act, compare, download, look, save_table
+from ui.preview_download import download_html
+from ui.preview_figures import distribution_figure, share_figure
+from ui.preview_reports import details_html, overview_html
+from ui.preview_sources import Sources, fill, sources_token
+from ui.preview_state import Choice, Known, known
+from ui.preview_status import status_html, status_token
+from ui.preview_tables import groups_html
+from ui.preview_weights import note_box, note_html, try_out, weights_box, weights_html
+from ui.texts import t
+
+# Texts that were opened stay open when the table around them is drawn anew; a button copies the text beside it.
+READ = """
+const unfolded = new Map();
+element.addEventListener('toggle', (event) => {
+    if (event.target.dataset.fold) unfolded.set(event.target.dataset.fold, event.target.open);
+}, true);
+new MutationObserver(() => element.querySelectorAll('details[data-fold]').forEach((text) => {
+    const open = unfolded.get(text.dataset.fold);
+    if (open !== undefined && text.open !== open) text.open = open;
+})).observe(element, {childList: true, subtree: true});
+element.addEventListener('click', (event) => {
+    const copy = event.target.closest('[data-copy]');
+    if (copy) navigator.clipboard.writeText(copy.parentElement.querySelector('pre').textContent);
+});
+"""
+# A click on a link that was made just now has to wait for it to be there.
+FETCH = "() => setTimeout(() => document.querySelector('#preview-file-made a, a#preview-file-made')?.click(), 300)"
+ASK_REMOVE = """
+element.addEventListener('click', (event) => {
+    const remove = event.target.closest('[data-act=remove]');
+    if (remove && !window.confirm(%s)) event.stopImmediatePropagation();
+}, true);
+"""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One component of the page.
+
+    Attributes:
+        name: of the part, in what a tab has seen.
+        token: changes whenever `draw` gives something else.
+        draw: the component's new value.
+    """
+
+    name: str
+    token: Callable[[Known, Choice, str], str]
+    draw: Callable[[Known, Choice, str], Any]
+
+
+def _looked(now: Known, choice: Choice, _: str) -> str:
+    return f"{now.token} {choice}"
+
+
+def _of_task(now: Known, choice: Choice, _: str) -> str:
+    return f"{now.token} {choice.task}"
+
+
+def _groups(now: Known, choice: Choice, _: str) -> str:
+    if now.preview is None:
+        return ""
+    return groups_html(now.preview, now.preview.advantages(now.normalisation), choice, now.colours)
+
+
+def _saved_token(now: Known, _: Choice, against: str) -> str:
+    return f"{now.project.name} {preview_compare.choices(now.project)} {preview_compare.chosen(now.project, against)}"
+
+
+def _saved(now: Known, _: Choice, against: str) -> gr.Dropdown:
+    found = preview_compare.choices(now.project)
+    chosen = preview_compare.chosen(now.project, against)
+    return gr.Dropdown(choices=found, value=chosen if chosen in [name for _, name in found] else preview_compare.KEPT)
+
+
+PARTS = (
+    Part("status", lambda now, *_: status_token(now), lambda now, *_: status_html(now)),
+    Part("found", lambda now, *_: str(_shown(now)), lambda now, *_: gr.Column(visible=_shown(now))),
+    Part("bring", lambda now, *_: f"{now.project.name} {_begun(now)}", lambda now, *_: _sources(now)),
+    Part("overview", _looked, lambda now, choice, _: overview_html(now.reports, choice, now.colours)),
+    Part("shares", lambda now, *_: now.token, lambda now, *_: share_figure(now.reports, now.colours)),
+    Part("note", lambda now, *_: now.token, lambda now, *_: note_html(now)),
+    Part("weights", _of_task, lambda now, choice, _: weights_html(now, choice)),
+    Part("groups", _looked, _groups),
+    Part(
+        "scores",
+        lambda now, choice, _: f"{now.score_token} {choice.task}",
+        lambda now, choice, _: distribution_figure(now.reports_of(choice.task), now.colours),
+    ),
+    Part("details", _of_task, lambda now, choice, _: details_html(now.reports_of(choice.task), now.colours)),
+    Part(
+        "probes",
+        lambda now, choice, _: preview_probes.probes_token(now, choice),
+        lambda now, choice, _: preview_probes.probes_html(now, choice),
+    ),
+    Part("against", _saved_token, _saved),
+    Part("comparison", preview_compare.comparison_token, preview_compare.comparison_html),
+    Part("download", lambda now, *_: now.token, lambda now, *_: download_html(now)),
+)
+
+
+def _shown(now: Known) -> bool:
+    return now.has_samples and bool(now.draft.rewards) and now.preview is not None
+
+
+def _begun(now: Known) -> bool:
+    return bool(now.draft.rewards) and now.draft.data is not None
+
+
+def _empty(now: Known) -> bool:
+    return not now.has_samples
+
+
+def _sources(now: Known) -> gr.Accordion:
+    return gr.Accordion(visible=_begun(now) or now.has_samples, open=_empty(now))
+
+
+def build(project: gr.Textbox, page: gr.Textbox) -> View:
+    """Status, sources, what the samples say, probes, comparison, download."""
+    gr.Markdown(f"## {t('preview.question')}", elem_classes="question")
+    choice, seen, against = gr.State(Choice()), gr.State(), gr.Textbox("", visible=False)
+    made: dict[str, Any] = {
+        "status": _live("preview-status", LISTEN + ASK_REMOVE % json.dumps(t("preview.remove_sure")))
+    }
+    with gr.Accordion(t("preview.bring"), open=False, visible=False, elem_id="bring") as made["bring"]:
+        sources = Sources()
+    with gr.Column(visible=False) as made["found"]:
+        made["overview"] = _live("preview-overview")
+        with gr.Row():
+            with gr.Column(scale=5, min_width=320):
+                made["groups"] = _live("preview-groups")
+            with gr.Column(scale=3, min_width=300):
+                _judgement(made)
+        with gr.Accordion(t("preview.probes"), open=True, elem_id="probes-of"):
+            made["probes"] = _live("preview-probes")
+        with gr.Accordion(t("preview.compare"), open=False, elem_id="compare"):
+            save = _comparison(made)
+        with gr.Accordion(t("preview.take_away"), open=False, elem_id="take-away"):
+            made["download"] = _live("preview-download")
+            file = gr.DownloadButton(elem_id="preview-file-made", elem_classes="sb-hidden")
+    outputs = [*(made[part.name] for part in PARTS), *sources.outputs, seen]
+    refresh = {"fn": show, "inputs": [project, seen, choice, against], "outputs": outputs, **QUIET}
+    sources.connect(project, refresh)
+    _connect(project, page, choice, seen, against, made, refresh)
+    _connect_comparison(project, against, made, save, refresh)
+    made["download"].click(told(download), project, file, **QUIET).then(None, js=FETCH, api_visibility="private")
+    return View(show, seen, outputs, [choice, against])
+
+
+def _live(elem_id: str, js: str = LISTEN) -> gr.HTML:
+    return gr.HTML("", elem_id=elem_id, js_on_load=js + READ, elem_classes="live")
+
+
+def _judgement(made: dict[str, Any]) -> None:
+    """Beside the tables: shares of the signal, weights, distributions, rewards."""
+    made["shares"] = gr.Plot(show_label=False, container=False, elem_id="preview-shares")
+    with gr.Accordion(t("preview.weights"), open=True, elem_id="weights-of"):
+        made["note"] = note_box("preview-note")
+        made["weights"] = weights_box("preview-weights")
+    made["scores"] = gr.Plot(show_label=False, container=False, elem_id="preview-scores")
+    made["details"] = _live("preview-details")
+
+
+def _comparison(made: dict[str, Any]) -> dict[str, Any]:
+    with gr.Row(elem_classes="sb-form-row"):
+        made["against"] = gr.Dropdown([], label=t("preview.against"), scale=2, min_width=200, elem_id="against")
+        go = gr.Button(t("preview.compare_now"), variant="primary", min_width=120, elem_id="compare-now")
+        name = gr.Textbox(label=t("preview.table_name"), scale=2, min_width=180, elem_id="table-name")
+        save = gr.Button(t("preview.save_table"), min_width=140, elem_id="save-table")
+    made["comparison"] = _live("preview-comparison")
+    return {"go": go, "name": name, "save": save}
+
+
+def _connect(
+    project: gr.Textbox,
+    page: gr.Textbox,
+    choice: gr.State,
+    seen: gr.State,
+    against: gr.Textbox,
+    made: dict[str, Any],
+    refresh: dict[str, Any],
+) -> None:
+    looking = [made[name] for name in ("overview", "groups")]
+    for trigger in (*(part.click for part in looking), made["groups"].input):
+        trigger(look, choice, choice, **QUIET).then(**refresh)
+    for name in ("status", "note", "details", "probes", "comparison"):
+        made[name].click(told(act), project, page, **QUIET).then(**refresh)
+    inputs = [project, seen, choice, against]
+    moving = {**QUIET, "concurrency_limit": 4, "trigger_mode": "multiple"}
+    made["weights"].input(told(moved), inputs, refresh["outputs"], **moving)
+    project.change(lambda: (Choice(), ""), None, [choice, against], **QUIET)
+
+
+def _connect_comparison(
+    project: gr.Textbox, against: gr.Textbox, made: dict[str, Any], save: dict[str, Any], refresh: dict[str, Any]
+) -> None:
+    made["against"].input(lambda name: name, made["against"], against, **QUIET).then(**refresh)
+    save["go"].click(told(compare), [project, made["against"]], against, **QUIET).then(**refresh)
+    save["save"].click(told(save_table), [project, save["name"]], save["name"], **QUIET).then(**refresh)
+
+
+def show(name: str, seen: Any, choice: Choice, against: str) -> tuple[Any, ...]:
+    """What has changed since `seen`."""
+    now = known(opened(name))
+    if _shown(now):
+        preview_probes.start_when_due(now)
+    before = seen or {}
+    tokens = {part.name: part.token(now, choice, against) for part in PARTS} | {"sources": sources_token(now)}
+    if tokens == before:
+        return (gr.skip(),) * (len(PARTS) + 8)
+    drawn = [
+        gr.skip() if before.get(part.name) == tokens[part.name] else part.draw(now, choice, against) for part in PARTS
+    ]
+    form = [gr.skip()] * 7 if before.get("sources") == tokens["sources"] else fill(now)
+    return (*drawn, *form, tokens)
+
+
+def moved(name: str, seen: Any, choice: Choice, against: str, event: gr.EventData) -> tuple[Any, ...]:
+    """Try what the sliders say; they themselves stay as they are."""
+    project = opened(name)
+    try_out(project, said(event))
+    now = known(project)
+    kept = {**(seen or {}), "weights": _of_task(now, choice, against)}
+    return show(name, kept, choice, against)

@@ -1,0 +1,178 @@
+"""What the page Preview knows of a project at one moment: its samples, what its rewards made of them, and the weights
+that are tried on it without being kept.
+
+What is tried belongs to the project and not to a tab, so that a refresh or a second tab shows the same; it ends with
+the app.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from core.check import Report
+from core.data import task_counts
+from core.preview import Group, Preview, read_groups
+from core.preview_report import TaskReport, task_reports
+from core.projects import Project
+from core.readiness import report
+from core.routing import RoutingTable
+from core.services import SERVICES, Scored
+from core.spec import DEFAULT_ROUTE, Draft, Normalisation, Routes
+from ui.theme import task_colour
+
+Weights = Mapping[tuple[str, str], float]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a tab looks at.
+
+    Attributes:
+        task: of which groups are shown; empty for all.
+        order: of the groups: `rows`, `spread`, `errors` or `flat`.
+        by: the column that sorts a group's completions; empty for the order in which they were sampled.
+        rising: whether the lowest come first.
+        page: of groups, from 0.
+    """
+
+    task: str = ""
+    order: str = "rows"
+    by: str = ""
+    rising: bool = False
+    page: int = 0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is tried: weights of routes, by the task that owns them, and a normalisation; None is the project's own."""
+
+    weights: Weights = field(default_factory=dict)
+    normalisation: Normalisation | None = None
+
+    def within(self, draft: Draft) -> Trial:
+        """Only what differs from the draft, whose routes may have changed since."""
+        kept = {(task, route.key): route.weight for task, routes in draft.rewards.items() for route in routes}
+        weights = {place: weight for place, weight in self.weights.items() if kept.get(place, weight) != weight}
+        return Trial(weights, None if self.normalisation == draft.normalisation else self.normalisation)
+
+    def routes(self, routes: Routes) -> Routes:
+        """A routing table with the tried weights in it."""
+        return {
+            task: tuple(
+                route.model_copy(update={"weight": self.weights.get((task, route.key), route.weight)})
+                if (task, route.key) in self.weights
+                else route
+                for route in given
+            )
+            for task, given in routes.items()
+        }
+
+    def __bool__(self) -> bool:
+        return bool(self.weights) or self.normalisation is not None
+
+
+TRIALS: dict[str, Trial] = {}
+
+
+@dataclass(frozen=True)
+class Known:
+    """A project as the page sees it.
+
+    Attributes:
+        project: the project.
+        draft: as it is on disk.
+        scored: its samples under the kept weights.
+        trial: what differs from the draft.
+    """
+
+    project: Project
+    draft: Draft
+    scored: Scored
+    trial: Trial
+
+    @cached_property
+    def preview(self) -> Preview | None:
+        """The samples under the weights that are tried."""
+        found = self.scored.preview
+        if found is None or not self.trial.weights:
+            return found
+        tried = {
+            (task, route.key): self.trial.weights[place]
+            for task in found.tasks
+            for route in found.table.of(task)
+            if (place := (owner(found.table, task), route.key)) in self.trial.weights
+        }
+        return found.reweighted(tried)
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """The one that is tried, or the project's."""
+        return self.trial.normalisation or self.draft.normalisation
+
+    @property
+    def has_samples(self) -> bool:
+        """Whether there are sample outputs."""
+        return self.project.samples_path.exists() and self.project.samples_path.stat().st_size > 0
+
+    @cached_property
+    def colours(self) -> dict[str, str]:
+        """The colour of each task: those of the data first, in their order."""
+        data = rows_report(self.draft).data
+        there = self.scored.preview.tasks if self.scored.preview else ()
+        tasks = dict.fromkeys([*(task_counts(data.train) if data else ()), *there])
+        return {task: task_colour(n) for n, task in enumerate(tasks)}
+
+    @cached_property
+    def reports(self) -> tuple[TaskReport, ...]:
+        """What the samples say of each task under what is tried."""
+        return tuple(task_reports(self.preview, self.normalisation)) if self.preview else ()
+
+    def reports_of(self, task: str) -> tuple[TaskReport, ...]:
+        """Of one task, or of all where none is named."""
+        return tuple(report for report in self.reports if task in ("", report.task))
+
+    @property
+    def score_token(self) -> str:
+        """Changes whenever the scores or the project do; not while a scoring only goes on."""
+        job = self.scored.job
+        scoring = "" if job is None else job.state if job.running else job.token
+        return f"{self.project.name} {self.project.revision} {self.scored.fresh} {scoring}"
+
+    @property
+    def token(self) -> str:
+        """Changes also with what is tried."""
+        return f"{self.score_token} {self.trial}"
+
+
+def known(project: Project) -> Known:
+    """What is known now; a scoring may start in the background (`SERVICES.scored`)."""
+    draft = project.draft()
+    trial = TRIALS.get(project.name, Trial()).within(draft)
+    return Known(project, draft, SERVICES.scored(project), trial)
+
+
+def rows_report(draft: Draft) -> Report:
+    """The project's rows and what is wrong with them, without a look at its rewards: those change more often."""
+    return report(Draft(data=draft.data))
+
+
+def owner(table: RoutingTable, task: str) -> str:
+    """The name under which the routes of a task stand in the table."""
+    return task if task in table.routes else DEFAULT_ROUTE
+
+
+def samples(project: Project) -> tuple[Group, ...]:
+    """The project's sample outputs; none before there are any. `UserError` where the file was edited into something
+    else."""
+    path = project.samples_path
+    if not path.exists() or not path.stat().st_size:
+        return ()
+    return _samples(path, path.stat().st_mtime_ns, path.stat().st_size)
+
+
+@lru_cache(maxsize=8)
+def _samples(path: Path, _time: int, _size: int) -> tuple[Group, ...]:
+    return tuple(read_groups(path))
