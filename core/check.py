@@ -17,6 +17,7 @@ from core.models import EMBEDDED, model_source
 from core.options import check_options, grpo_settings
 from core.prompts import PLACEHOLDER
 from core.routing import TaskColumns, check_coverage, check_routes, sound
+from core.row_check import check_rows
 from core.sandbox import Level, level
 from core.spec import RunSpec
 
@@ -51,8 +52,13 @@ class Report:
         return tuple(problem for problem in self.problems if problem.severity == "warning")
 
 
-def check(spec: RunSpec) -> Report:
-    """Validate a run spec against its rewards, its options and its data."""
+def check(spec: RunSpec, try_rows: bool = True) -> Report:
+    """Validate a run spec against its rewards, its options and its data.
+
+    Args:
+        spec: the run spec.
+        try_rows: whether some rows are scored, which starts a process and takes a second or two.
+    """
     problems = check_routes(spec.rewards)
     sandbox = level() if _runs_programs(spec) else None
     problems += _check_sandbox(sandbox)
@@ -66,6 +72,8 @@ def check(spec: RunSpec) -> Report:
     except UserError as error:
         return Report((*problems, *error.problems), None, sandbox)
     problems += check_coverage(spec.rewards, task_columns(data.train), named=spec.tasks)
+    if try_rows and not any(problem.severity == "error" for problem in problems):
+        problems += check_rows(spec.rewards, data.train)
     problems += [*data.warnings, *_check_held_out(spec, data)]
     counts = task_counts(data.train)
     problems += [*_check_shares(spec, counts), *_check_tasks_per_batch(spec, counts)]

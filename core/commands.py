@@ -9,6 +9,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from core.signal import TaskSignal
 
 POLL_S = 0.5
+MOST_REASONS = 5
 
 
 def add_commands(commands: _SubParsersAction[ArgumentParser]) -> None:
@@ -293,16 +295,29 @@ def _report(run: RunFolder) -> int:
 
 
 def _tokenizer(plan: Plan | RunSpec) -> Tokenize | None:
-    """How to count tokens, where a reward of the plan does; loads the plan's tokenizer, which takes seconds."""
+    """How to count tokens, where a reward of the plan does.
+
+    The plan's tokenizer takes seconds to load, so that waits for a row without token ids.
+    """
     from core.scored_file import needs_tokens
 
     if not needs_tokens(plan):
         return None
-    from core.models import load_tokenizer
 
-    tokenizer = load_tokenizer(plan.model)
-    encode: Callable[..., list[int]] = tokenizer.encode
-    return lambda text: encode(text, add_special_tokens=False)
+    @cache
+    def encode() -> Callable[..., list[int]]:
+        from core.models import load_tokenizer
+
+        if "model" not in plan.model_fields_set:
+            what = (
+                f"it names no model, so completions without `completion_ids` are counted in tokens of {plan.model!r}."
+            )
+            mend = "Name your model, or give the rows `completion_ids`."
+            _print_problems([Problem("model", what, mend, "warning")])
+        counted: Callable[..., list[int]] = load_tokenizer(plan.model).encode
+        return counted
+
+    return lambda text: encode()(text, add_special_tokens=False)
 
 
 def _print_problems(problems: Iterable[Problem]) -> None:
@@ -312,6 +327,10 @@ def _print_problems(problems: Iterable[Problem]) -> None:
 
 def _print_tally(tally: Tally) -> None:
     print(f"{tally.rows} rows, {tally.completions} completions, {tally.refused} not scored", file=sys.stderr)
+    for reason, times in tally.reasons.most_common(MOST_REASONS):
+        print(f"    {times} x {reason}", file=sys.stderr)
+    if len(tally.reasons) > MOST_REASONS:
+        print(f"    and {len(tally.reasons) - MOST_REASONS} other reasons", file=sys.stderr)
     for task, record in tally.table():
         text = f"{task}  {record['reward']}: mean {progress.number(record['mean'])}, {record['count']} scored"
         print(f"{text}, {record['not_applicable']} not applicable, {record['errors']} errors", file=sys.stderr)
@@ -334,4 +353,6 @@ def _print_reward(reward: Reward) -> None:
         print(f"  {name} ({'required' if default == 'required' else f'default {default}'}): {text}")
     print("examples:")
     for example in reward.examples:
-        print(f"  {outcome(example):<8} {example.completion[:60]!r} {dict(example.columns)!r:.80}  {example.note}")
+        params = f" with {dict(example.params)!r:.120}" if example.params else ""
+        columns = f"{dict(example.columns)!r:.80}"
+        print(f"  {outcome(example):<8} {example.completion[:60]!r} {columns}{params}  {example.note}")

@@ -82,8 +82,25 @@ def parse_row(line: bytes) -> CompletionRow:
     if "completion" not in fields:
         return CompletionRow(fields, (), False, "the row has no 'completion'")
     completion = fields["completion"]
-    is_group = isinstance(completion, list)
-    return row_of(fields, completion if is_group else [completion], is_group)
+    is_group = isinstance(completion, list) and not _is_message(completion[:1])
+    return row_of(fields, map(_text, completion if is_group else [completion]), is_group)
+
+
+def _is_message(value: Any) -> bool:
+    """Whether a list begins with a chat message."""
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict) and "role" in value[0]
+
+
+def _text(completion: Any) -> Any:
+    """The text of a completion that is one message of the assistant; whatever else it is."""
+    message = completion[0] if _is_message(completion) and len(completion) == 1 else completion
+    if not isinstance(message, dict) or message.get("role") != "assistant":
+        return completion
+    content = message.get("content")
+    parts = content if isinstance(content, list) else [{"text": content}]
+    texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
+    strings = [text for text in texts if isinstance(text, str)]
+    return "".join(strings) if texts and len(strings) == len(texts) else completion
 
 
 def row_of(fields: Mapping[str, Any], completions: Iterable[Any], is_group: bool = True) -> CompletionRow:
@@ -195,8 +212,15 @@ def _number(values: Floats, i: int | None, k: int) -> float | None:
 
 def _reason(scores: Scores, i: int | None, key: str, row: CompletionRow, j: int) -> str | None:
     if i is None:
-        return f"the completion is {type(row.completions[j]).__name__}, not text"
+        return not_text(row.completions[j])
     return scores.errors.get((i, scores.keys.index(key)))
+
+
+def not_text(completion: Any) -> str:
+    """Why a completion cannot be scored that is no text."""
+    if _is_message(completion):
+        return f"the completion is a list of {len(completion)} messages; give its text, or one message of the assistant"
+    return f"the completion is {type(completion).__name__}, not text"
 
 
 def dump(row: Mapping[str, Any]) -> str:

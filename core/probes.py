@@ -16,6 +16,7 @@ right answer cannot satisfy.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,8 @@ from core.scoring import Scorer
 from core.spec import COMPLETION_IDS, Route
 
 MOST_KEYWORDS = 8
+MOST_REASONS = 5
+MEND_ROWS = "Mend the rows or the reward."
 SAME = 1e-9  # totals nearer than this are equal
 GOLD = "gold"
 # Columns that hold what is right, the first that a row has counts. `tests` and `entry` say no answer.
@@ -124,6 +127,8 @@ def probe_task(task: str, rows: Sequence[Row], scorer: Scorer, tokenize: Tokeniz
         problems = [*_short_of(task, scores, list(gold.values()), highest, spelling, scorer.table), *problems]
     elif highest is not None:
         problems += [_paid_in_full(task, probe) for probe in probes if (probe.total or 0.0) > highest - SAME]
+    if reasons := Counter(scores.errors.values()):
+        problems = [*_failed(task, reasons, scores, list(gold.values())), *problems]
     return TaskProbes(task, spelling, highest, tuple(probes), tuple(problems))
 
 
@@ -214,6 +219,16 @@ def _paid_in_full(task: str, probe: Probe) -> Problem:
     return Problem(f"task {task!r}", what, "Add a reward for what the answer says.", "warning")
 
 
+def _failed(task: str, reasons: Counter[str], scores: Scores, golds: Sequence[int]) -> list[Problem]:
+    """Why probes could not be scored, the most frequent reasons first; of gold `_short_of` tells already."""
+    known = set(scores.of(golds).errors.values())
+    return [
+        Problem(f"task {task!r}", f"{count} of {len(scores.tasks)} probes are errors: {reason}.", MEND_ROWS, "warning")
+        for reason, count in reasons.most_common(MOST_REASONS)
+        if reason not in known
+    ]
+
+
 def _short_of(
     task: str, scores: Scores, golds: Sequence[int], highest: float | None, spelling: str, table: RoutingTable
 ) -> list[Problem]:
@@ -223,7 +238,7 @@ def _short_of(
     if unknown:
         reason = next(iter(gold.errors.values()), "no reward applies")
         what = f"in {unknown} of {len(golds)} rows gold cannot be scored: {reason}."
-        return [Problem(f"task {task!r}", what, "Mend the rows or the reward.", "warning")]
+        return [Problem(f"task {task!r}", what, MEND_ROWS, "warning")]
     if highest is None or gold.totals.mean() > highest - SAME:
         return []
     best = {route.key: max(route.weight * end for end in _range(route)) for route in table.of(task)}

@@ -43,7 +43,7 @@ class PageState:
 def report(draft: Draft) -> Report:
     """What is wrong with an unfinished spec as far as it goes; remembered until the spec or its files change."""
     with CHECKING:
-        return _report(draft.to_yaml(), _stamps(draft.data))
+        return _report(draft.to_yaml(), stamps(draft.data))
 
 
 def page_states(project: Project) -> dict[Page, PageState]:
@@ -76,7 +76,7 @@ def _report(text: str, stamps: tuple[tuple[str, int, int], ...]) -> Report:
     if draft.data is None:
         return Report((), None)
     if draft.rewards:
-        return check(draft.finished())
+        return check(draft.finished(), try_rows=False)  # a page shows what samples and real rows get anyway
     try:
         data = load_data(draft.data)
     except UserError as error:
@@ -84,7 +84,7 @@ def _report(text: str, stamps: tuple[tuple[str, int, int], ...]) -> Report:
     return Report(tuple(data.warnings), data)
 
 
-def _stamps(data: DataSpec | None) -> tuple[tuple[str, int, int], ...]:
+def stamps(data: DataSpec | None) -> tuple[tuple[str, int, int], ...]:
     """Name, size and time of the data's files, as far as they are there."""
     paths = [path for path in ((data.path, data.held_out.path) if data else ()) if path is not None]
     found = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -16,6 +17,7 @@ from core.completion_rows import (
     ScoredRows,
     Tokenize,
     dump,
+    not_text,
     parse_row,
     read_lines,
     routed,
@@ -35,13 +37,23 @@ BATCH_ROWS = 256
 
 @dataclass
 class Tally:
-    """What a scored file amounts to, for the summary under it."""
+    """What a scored file amounts to, for the summary under it.
+
+    Attributes:
+        rows: lines of the file that are not blank.
+        completions: those of rows that could be read and have a route.
+        refused: rows, and completions of other rows, that no reward has seen.
+        parts: the scores, batch by batch.
+        groups: the number of the row of each completion that was scored.
+        reasons: why rows and completions were refused -> how often.
+    """
 
     rows: int = 0
     completions: int = 0
     refused: int = 0
     parts: list[Scores] = field(default_factory=list)
     groups: list[int] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
 
     def add(self, rows: Sequence[CompletionRow], found: ScoredRows) -> None:
         """Count further rows and keep their scores."""
@@ -50,6 +62,10 @@ class Tally:
         self.rows += len(rows)
         self.completions += taken
         self.refused += sum(bool(row.refusal) for row in rows) + taken - len(found.rows)
+        for row in rows:
+            bad = [text for text in row.completions if not isinstance(text, str)]
+            # Where in a line its JSON breaks is told in its row.
+            self.reasons.update([row.refusal.partition(": ")[0]] if row.refusal else map(not_text, bad))
         if len(found.rows):
             self.parts.append(found.scores)
 

@@ -40,7 +40,8 @@ class Scored:
     @property
     def token(self) -> str:
         """Changes whenever there is something new to show."""
-        return f"{id(self.preview)} {self.fresh} {self.job.token if self.job else ''}"
+        scores = id(self.preview.scores.values) if self.preview else ""  # the same under other weights
+        return f"{scores} {self.fresh} {self.job.token if self.job else ''}"
 
 
 class Services:

@@ -42,7 +42,7 @@ def suggested_rewards(data: Data) -> Routes:
 def guessed_hub(source: DataSpec) -> DataSpec:
     """The columns of a dataset of the Hub, guessed; without a task column all of it is one task, called like it."""
     roles = {column.role: column.name for column in raw_columns(source)}
-    fields = {
+    fields: dict[str, object] = {
         "task_column": roles.get("task", source.task_column),
         "prompt_column": roles.get("prompt", source.prompt_column),
     }

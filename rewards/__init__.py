@@ -155,12 +155,15 @@ def _imported(reward: Reward, module: ModuleType) -> bool:
 
 
 def _merged(files: Mapping[str, _File]) -> _Library:
+    """The rewards of all files; of two with one name that of the library, which states a family, stays."""
+    homes: dict[str, str] = {}
     found: dict[str, Reward] = {}
     failed = {_shown(name): file.failed for name, file in files.items() if file.failed}
-    for name, file in files.items():
-        for reward in file.rewards:
-            if found.setdefault(reward.name, reward) is not reward:
-                failed[_shown(name)] = f"another reward is called {reward.name!r} already"
+    declared_in = [(reward, name) for name, file in files.items() for reward in file.rewards]
+    for reward, name in sorted(declared_in, key=lambda pair: (pair[0].family == "own", pair[0].name != pair[1])):
+        if found.setdefault(reward.name, reward) is not reward:
+            failed[_shown(name)] = f"another reward is called {reward.name!r} already, in {_shown(homes[reward.name])}"
+        homes.setdefault(reward.name, name)
     return _Library(files, dict(sorted(found.items())), dict(sorted(failed.items())))
 
 

@@ -26,6 +26,7 @@ from subprocess import DEVNULL, PIPE
 from typing import Any
 
 from rewards.declaration import RewardError
+from rewards.numbers_in_text import raised_as_powers
 from rewards.text import shown
 from rewards.units import known_units
 
@@ -57,8 +58,6 @@ SPELLINGS = (
     (re.compile(r"÷"), r"\\div "),
     (re.compile(r"≈"), r"\\approx "),
     (re.compile(r"∅|\\varnothing(?![A-Za-z])|\\\{\s*\\\}"), r"\\emptyset "),
-    (re.compile(r"²"), "^2"),
-    (re.compile(r"³"), "^3"),
     (re.compile(rf"(?<![\\A-Za-z])({FUNCTIONS})(?![A-Za-z])"), r"\\\1"),
     (re.compile(r"\\sqrt\s*\(([^()]*)\)"), r"\\sqrt{\1}"),
     (re.compile(r"\\(?:math|text)rm\s*\{\s*([A-Za-z])\s*\}"), r"\1"),
@@ -85,6 +84,7 @@ def formula_text(text: str) -> str:
     text = WRITTEN_UNIT.sub("", " ".join(text.replace("$", "").split())[: 2 * LONGEST])
     if (unit := BARE_UNIT.search(text)) and (unit[1] in known_units() or unit[1] in OTHER_UNITS):
         text = text[: unit.start()]
+    text = raised_as_powers(text)
     for pattern, spelling in SPELLINGS:
         text = pattern.sub(spelling, text)
     return text.strip()

@@ -13,6 +13,7 @@ before.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated, Any
@@ -20,7 +21,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from rewards.declaration import Example, RewardError, reward
-from rewards.text import as_text, from_json, shown
+from rewards.text import Part, as_text, from_json, one_spelling, part_of, shown, spellings
 
 # Thai to Burmese, Chinese, Japanese, Korean: scripts in which neighbouring letters say nothing about where a word ends.
 UNSPACED = "\u0e00-\u109f\u2e80-\ud7ff\uf900-\ufaff"
@@ -47,6 +48,8 @@ LETTERS = {"labels": ("A", "B", "C", "D")}
         Example("positive or negative", 0.0, {"answer": "positive"}, SENTIMENT, "naming both does not help"),
         Example("A good guess would be (b)", 1.0, {"answer": "B"}, LETTERS, "'A' is an article here"),
         Example("maybe", 0.0, {"answer": "yes", "choices": ["yes", "no"]}, note="labels from the row; none named"),
+        Example("<think>Negative?</think> Positive", 1.0, {"answer": "positive"}, {**SENTIMENT, "part": "answer"}),
+        Example("negative or posi\u200btive", 0.0, {"answer": "negative"}, SENTIMENT, "a space that nobody sees"),
         Example("neutral", 0.0, {"answer": "mixed"}, SENTIMENT, error="'mixed' is none of the labels"),
     ],
     source="Multiple choice by generated answer; the rule about naming several labels is ours",
@@ -56,6 +59,7 @@ def choice(
     answer: Any,
     choices: Any = None,
     *,
+    part: Part = "all",
     labels: Annotated[
         tuple[str, ...], Field(description="The labels to choose from; a row's own column 'choices' comes first")
     ] = (),
@@ -67,28 +71,36 @@ def choice(
     """
     names = _labels(labels if choices is None else choices)
     gold = _key(as_text(answer, "answer"))
-    if gold not in map(_key, names):
+    if gold not in names:
         raise RewardError(
-            f"answer {shown(answer)} is none of the labels {', '.join(names)}; mend the row or the labels"
+            f"answer {shown(answer)} is none of the labels {', '.join(dict.fromkeys(names.values()))}; "
+            "mend the row or the labels"
         )
-    return float(_named(completion, names) == {gold})
+    return float({_key(names[key]) for key in _named(_plain(part_of(completion, part)), tuple(names))} == {gold})
 
 
-def _labels(value: Any) -> tuple[str, ...]:
-    """The labels as texts, or the reason why one cannot choose among them."""
+def _labels(value: Any) -> dict[str, str]:
+    """The key of each spelling of a label -> the label; or the reason why one cannot choose among them."""
     listed = from_json(value, "choices")
     if isinstance(listed, str) or not isinstance(listed, Sequence):
         raise RewardError(f"column 'choices' holds {shown(value)}; give a list of labels")
     names = tuple(as_text(label, "choices").strip() for label in listed)
     if len({_key(name) for name in names} - {""}) < max(2, len(names)):
         raise RewardError(f"labels are {names!r:.80}; give two or more, all different, none empty")
-    return names
+    pairs = zip(listed, names, strict=True)
+    return {_key(text): name for label, name in pairs for text in spellings(label, "choices")}
 
 
-def _named(completion: str, names: tuple[str, ...]) -> set[str]:
-    """The keys of the labels that a completion names."""
-    found = _pattern(names).finditer(completion)
-    return {_key(match[0]) for match in found if not _reads_as_word(match)}
+def _named(text: str, keys: tuple[str, ...]) -> set[str]:
+    """The keys of the labels that a text names."""
+    found = {_key(match[0]) for match in _pattern(keys).finditer(text) if not _reads_as_word(match)}
+    folded = _key(text)  # in which STRASSE names straße; a letter reads as a word by the case of the next one
+    return found | {match[0] for match in _pattern(keys).finditer(folded) if len(match[0]) > 1}
+
+
+def _plain(text: str) -> str:
+    """A text in one spelling, without characters that nobody sees: they would hide a label."""
+    return one_spelling(text if text.isascii() else "".join(c for c in text if unicodedata.category(c) != "Cf"))
 
 
 def _reads_as_word(match: re.Match[str]) -> bool:
@@ -115,4 +127,4 @@ def _word(name: str) -> str:
 
 def _key(label: str) -> str:
     """What makes two spellings the same label."""
-    return " ".join(label.casefold().split())
+    return " ".join(one_spelling(_plain(label), ignore_case=True).split())

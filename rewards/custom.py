@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from core.sandbox import Answer, Limits, SandboxError, call_function, describe_function
+from rewards.blame import without_guilty
 from rewards.declaration import BatchFunction, Example, Outcome, Reward, RewardError, checked, trl_reward
 
 BUDGET_S = 120.0  # for all calls of a batch; a function that hangs again and again has had its chance
@@ -28,6 +29,7 @@ LONGEST_S = BUDGET_S + 70.0  # with the last call, and some time to start
 BY_ROW = "def score(completion, row):\n    return float(completion.strip() == row['answer'])"
 TRL = "def reward(completions, answer, **kwargs):\n    return [float(c == a) for c, a in zip(completions, answer)]"
 TRL_CHAT = "def reward(completions, **kwargs):\n    return [float(len(c[0]['content'])) for c in completions]"
+BOOLS = "def reward(completions, answer, **kwargs):\n    return [c == a for c, a in zip(completions, answer)]"
 GRADER = "def grade(sample, item):\n    return 1.0 if sample['output_text'] == item['answer'] else 0.0"
 
 
@@ -54,6 +56,7 @@ def _shaped(reward: Reward, parameters: BaseModel) -> Reward:
         Example("", 0.0, {"answer": "4"}, {"code": BY_ROW}, "empty"),
         Example("4", None, {}, {"code": BY_ROW}, "the row has no answer", error="KeyError: 'answer' (line 2)"),
         Example("4", None, {}, {"code": "def score(completion, row): return None"}, "not applicable"),
+        Example("4", 1.0, {"answer": "4"}, {"code": BOOLS}, "true and false in a list, as TRL takes them"),
         Example("4", None, {}, {"code": "def score(completion, row): return 1 / 0"}, error="ZeroDivisionError"),
         Example(
             "4", None, {}, {"code": "def score(completion, row): return open('/etc/passwd').read()"}, error="Permission"
@@ -84,8 +87,9 @@ def custom(
 ) -> BatchFunction:
     """The score that a function of your own gives, run in the sandbox.
 
-    An exception costs its own completion an error where the function scores one at a time, and the whole batch where it
-    scores lists. A completion at which it hangs gets an error, and the function is called again for those after it.
+    An exception costs its own completion an error. A completion at which the function hangs or dies gets an error, and
+    the function is called again for those after it. A function that scores lists is then called with each completion
+    alone, and once more with those that it can score; where they fail only together, all of them carry the error.
     """
     settings = {"timeout_s": timeout_s, "memory_mb": memory_mb}
     chat = wants_messages(code, completions)
@@ -131,8 +135,22 @@ def call_all(
         outcomes += _reached(answer, len(texts) - done)
         if len(outcomes) == len(texts):
             break
-        single = answer.contract != "batch" and time.monotonic() < deadline
-        outcomes += [RewardError(_at(answer))] * (1 if single else len(texts) - len(outcomes))
+        reason = RewardError(_at(answer))
+        if answer.contract == "batch":
+
+            def some(numbers: Sequence[int]) -> list[Outcome] | RewardError:
+                chosen = {name: [values[i] for i in numbers] for name, values in columns.items()}
+                asked, wanted = [prompts[i] for i in numbers], [texts[i] for i in numbers]
+                try:
+                    answers.append(call_function(code, function, asked, wanted, chosen, chat, limits))
+                except SandboxError as error:
+                    return RewardError(str(error))
+                found = _reached(answers[-1], len(numbers))
+                return found if len(found) == len(numbers) else RewardError(_at(answers[-1]))
+
+            return without_guilty(some, len(texts), reason, deadline - limits.wall_s, deadline), answers
+        single = time.monotonic() < deadline
+        outcomes += [reason] * (1 if single else len(texts) - len(outcomes))
     return outcomes, answers
 
 

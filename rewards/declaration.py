@@ -6,23 +6,31 @@ Two shapes of function are declared here:
   positional parameters are the dataset columns it reads (optional where they have a default), its keyword-only ones are
   the parameters a user may set; `Annotated[float, Field(gt=0, description="...")]` gives their range and help.
 - `@trl_reward` wraps a **factory**: `f(*, <parameters>) -> function`, where the function keeps TRL's own contract
-  (`prompts`, `completions`, `completion_ids` and every column as keyword lists in, a list of `float | None` out). One
-  that is declared here may put a `RewardError` in place of a score, so that an error costs no other completion.
+  (`prompts`, `completions`, `completion_ids` and every column as keyword lists in, a list of `float | None` out; true
+  and false are 1 and 0, and it may be async). One that is declared here may put a `RewardError` in place of a score, so
+  that an error costs no other completion. Where it raises anything else, it is called with each completion alone, and
+  again with those it can score (`rewards/blame.py`); one at which its process hangs or dies costs all of its batch.
 
 A score is a number, None (not applicable) or a `RewardError` with its reason. An error is never 0.
 """
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import math
 import numbers
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, create_model
+
+from rewards.blame import without_guilty
+from rewards.outcome import Outcome as Outcome  # noqa: PLC0414  # rewards import both from here
+from rewards.outcome import RewardError as RewardError  # noqa: PLC0414
 
 Message = Mapping[str, Any]
 # What a reward looks at, for people who search; "own" is a file that names none.
@@ -42,12 +50,10 @@ Family = Literal[
 ]
 
 
-class RewardError(Exception):
-    """A completion that could not be scored, with the reason: raised by a reward, or kept in place of its score."""
+USUAL_RANGE = (0.0, 1.0)  # of a reward that declares none
+ROUNDING = 1e-9  # by which a score may leave its range
 
-
-Outcome = float | None | RewardError
-BatchFunction = Callable[..., Sequence[Outcome]]
+BatchFunction = Callable[..., Sequence[Outcome] | Awaitable[Sequence[Outcome]]]
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,7 @@ class Reward:
         deterministic: whether the same completion and columns always get the same score.
         sees_missing: whether rows that lack a needed column are handed to the function, which may do without.
         family: what it looks at, by which the library is sorted.
+        bounded: whether the range was declared, so that a score outside of it is an error.
         shaped: for a reward whose other attributes depend on its parameters: makes it what they say; see `of`.
     """
 
@@ -132,6 +139,7 @@ class Reward:
     deterministic: bool = True
     sees_missing: bool = False
     family: Family = "own"
+    bounded: bool = False
     shaped: Callable[[Reward, Any], Reward] | None = field(default=None, repr=False)
 
     def of(self, params: Mapping[str, Any]) -> Reward:
@@ -151,8 +159,21 @@ class Reward:
         """
         parameters = self.parameters(**params)
         if self.by_batch:
-            return self._score_batch(batch, parameters)
-        return [self._score_one(batch, i, dict(parameters)) for i in range(len(batch.completions))]
+            outcomes = self._score_batch(batch, parameters)
+        else:
+            outcomes = [self._score_one(batch, i, dict(parameters)) for i in range(len(batch.completions))]
+        # Other parameters may have another range.
+        usual = all(getattr(parameters, name) == known.default for name, known in self.parameters.model_fields.items())
+        return list(map(self._within, outcomes)) if self.bounded and usual else outcomes
+
+    def _within(self, outcome: Outcome) -> Outcome:
+        low, high = self.range
+        if not isinstance(outcome, float) or (
+            (low is None or outcome >= low - ROUNDING) and (high is None or outcome <= high + ROUNDING)
+        ):
+            return outcome
+        ends = "..".join("unbounded" if end is None else f"{end:g}" for end in self.range)
+        return RewardError(f"returned {outcome:g}, outside of its declared range {ends}; mend the reward or its range")
 
     def _score_one(self, batch: Batch, i: int, settings: dict[str, Any]) -> Outcome:
         if missing := self._missing(batch, i):
@@ -167,21 +188,32 @@ class Reward:
     def _score_batch(self, batch: Batch, parameters: BaseModel) -> list[Outcome]:
         outcomes: list[Outcome] = [self._missing(batch, i) for i in range(len(batch.completions))]
         ready = [i for i, outcome in enumerate(outcomes) if outcome is None]
+        started = time.monotonic()
         try:
             function = _build(self.function, self.parameters, parameters.model_dump_json())
-            scores = function(
-                prompts=[batch.prompts[i] for i in ready],
-                completions=[[{"role": "assistant", "content": batch.completions[i]}] for i in ready],
-                **{name: [values[i] for i in ready] for name, values in batch.columns.items()},
-            )
-            if len(scores) != len(ready):
-                raise RewardError(f"returned {len(scores)} scores for {len(ready)} completions")
-            found: list[Outcome] = [checked(score) for score in scores]
+            found = _called(function, batch, ready)
+        except RewardError as error:
+            found = [error] * len(ready)
         except Exception as error:  # the boundary where a reward's own failure becomes data
-            found = [_failure(error)] * len(ready)
+            found = self._without_guilty(parameters, batch, ready, _failure(error), started)
         for i, outcome in zip(ready, found, strict=True):
             outcomes[i] = outcome
         return outcomes
+
+    def _without_guilty(
+        self, parameters: BaseModel, batch: Batch, ready: Sequence[int], reason: RewardError, started: float
+    ) -> list[Outcome]:
+        """The completions that a function fails on carry the error alone, as far as its time allows to find them."""
+
+        def some(numbers: Sequence[int]) -> list[Outcome] | RewardError:
+            try:
+                function = _build(self.function, self.parameters, parameters.model_dump_json())
+                return _called(function, batch, [ready[n] for n in numbers])
+            except Exception as error:  # the same boundary
+                return _failure(error)
+
+        until = started + self.timeout_s / 2
+        return without_guilty(some, len(ready), reason, until, until)
 
     def _missing(self, batch: Batch, i: int) -> RewardError | None:
         """Why the i-th row cannot be scored at all: a column that the reward needs is absent or empty."""
@@ -203,6 +235,24 @@ def checked(score: Any) -> Outcome:
     return number if math.isfinite(number) else RewardError(f"returned {number}; a score must be finite")
 
 
+def _called(function: BatchFunction, batch: Batch, numbers: Sequence[int]) -> list[Outcome]:
+    """What a function in TRL's contract says about some completions; it may be async, and may return truth values."""
+    scores = function(
+        prompts=[batch.prompts[i] for i in numbers],
+        completions=[[{"role": "assistant", "content": batch.completions[i]}] for i in numbers],
+        **{name: [values[i] for i in numbers] for name, values in batch.columns.items()},
+    )
+    scores = asyncio.run(_awaited(scores)) if inspect.isawaitable(scores) else scores
+    scores = scores.tolist() if hasattr(scores, "tolist") else scores  # an array or a tensor
+    if len(scores) != len(numbers):
+        raise RewardError(f"returned {len(scores)} scores for {len(numbers)} completions")
+    return [checked(float(score) if isinstance(score, bool) else score) for score in scores]
+
+
+async def _awaited(scores: Awaitable[Sequence[Outcome]]) -> Sequence[Outcome]:
+    return await scores
+
+
 def _failure(error: Exception) -> RewardError:
     return error if isinstance(error, RewardError) else RewardError(f"{type(error).__name__}: {error!s:.300}")
 
@@ -217,7 +267,7 @@ def reward(
     *,
     title: str,
     family: Family = "own",
-    range: tuple[float | None, float | None] = (0.0, 1.0),
+    range: tuple[float | None, float | None] | None = None,
     examples: Sequence[Example],
     source: str = "",
     timeout_s: float = 10.0,
@@ -238,7 +288,8 @@ def reward(
             columns=tuple(p.name for p in positional if p.default is inspect.Parameter.empty),
             optional_columns=tuple(p.name for p in positional if p.default is not inspect.Parameter.empty),
             parameters=_parameter_model(function),
-            range=range,
+            range=range or USUAL_RANGE,
+            bounded=range is not None,
             examples=tuple(examples),
             source=source,
             timeout_s=timeout_s,
@@ -260,7 +311,7 @@ def trl_reward(
     title: str,
     family: Family = "own",
     columns: Sequence[str] = (),
-    range: tuple[float | None, float | None] = (0.0, 1.0),
+    range: tuple[float | None, float | None] | None = None,
     examples: Sequence[Example],
     source: str = "",
     timeout_s: float = 60.0,
@@ -284,7 +335,8 @@ def trl_reward(
             columns=tuple(columns),
             optional_columns=(),
             parameters=_parameter_model(factory),
-            range=range,
+            range=range or USUAL_RANGE,
+            bounded=range is not None,
             examples=tuple(examples),
             source=source,
             timeout_s=timeout_s,

@@ -8,13 +8,12 @@ answers, and what makes it a hard reward for small models, which like to answer 
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from rewards.declaration import Example, reward
-from rewards.text import as_text
+from rewards.text import Part, one_spelling, part_of, spellings
 
 PUNCTUATION = " \t\r\n.,;:!?\"'`*。，！？「」"
 
@@ -30,6 +29,8 @@ PUNCTUATION = " \t\r\n.,;:!?\"'`*。，！？「」"
         Example("Paris Lyon Nice", 0.0, {"answer": "Paris"}, note="naming many answers does not help"),
         Example(" 4\n", 1.0, {"answer": 4.0}, note="a number in the data, spaces around the answer"),
         Example("**paris**.", 1.0, {"answer": "Paris"}, {"ignore_case": True, "ignore_punctuation": True}),
+        Example("<think>Lyon?</think> Paris", 1.0, {"answer": "Paris"}, {"part": "answer"}, "after a thought"),
+        Example("0.00001", 1.0, {"answer": 0.00001}, note="a number as people write it"),
         Example("Paris", 0.0, {"answer": ["Paris"]}, error="give text", note="a list is no answer"),
     ],
     source="Exact match as in SQuAD (Rajpurkar et al. 2016), without its removal of articles",
@@ -38,6 +39,7 @@ def exact_match(
     completion: str,
     answer: Any,
     *,
+    part: Part = "all",
     strip: Annotated[bool, Field(description="Ignore white space at both ends")] = True,
     ignore_case: Annotated[bool, Field(description="Treat Paris and PARIS alike")] = False,
     ignore_punctuation: Annotated[
@@ -47,13 +49,13 @@ def exact_match(
     """1 if the completion equals the answer, else 0.
 
     `exact_match(" 4", answer=4.0)` is 1.0. A numeric or true/false answer is compared as a person would write it (4.0
-    as 4, true in lower case). Composed and decomposed Unicode spellings of a character are the same.
+    as 4, true in lower case; 1e-05 also as 0.00001). Composed and decomposed Unicode spellings of a character are the
+    same.
     """
 
     def normalised(text: str) -> str:
-        text = unicodedata.normalize("NFC", text)
+        text = one_spelling(text, ignore_case)
         text = text.strip() if strip else text
-        text = text.strip(PUNCTUATION) if ignore_punctuation else text
-        return text.casefold() if ignore_case else text
+        return text.strip(PUNCTUATION) if ignore_punctuation else text
 
-    return float(normalised(completion) == normalised(as_text(answer, "answer")))
+    return float(normalised(part_of(completion, part)) in map(normalised, spellings(answer, "answer")))

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from rewards.declaration import Example, RewardError, reward
-from rewards.text import fenced_blocks, from_json, parse_json, same_json, shown
+from rewards.text import Part, by_name, fenced_blocks, from_json, parse_json, part_of, same_json, shown
 
 ADA = {"fields": {"name": "Ada", "age": 36}}
 
@@ -31,6 +31,8 @@ ADA = {"fields": {"name": "Ada", "age": 36}}
         Example('{"age": 35, "age": 36, "name": "Ada"}', 0.0, ADA, note="a key given twice is no way to hedge"),
         Example('Here:\n```json\n{"age": 36.0, "name": "Ada"}\n```', 1.0, ADA, note="in the only fenced block"),
         Example('{"name": "Ada", "age": 36} Hope this helps!', 0.0, ADA, note="text after the object"),
+        Example('<think>{}</think>{"name": "Ada", "age": 36}', 1.0, ADA, {"part": "answer"}, "after a thought"),
+        Example('{"name": "Rene\u0301"}', 1.0, {"fields": {"name": "Ren\u00e9"}}, note="é in one character or in two"),
         Example('{"ok": 1}', 0.0, {"fields": '{"ok": true}'}, note="1 is not true; fields as JSON text"),
     ],
     source="Field accuracy, as used for information extraction",
@@ -39,6 +41,7 @@ def json_fields(
     completion: str,
     fields: Any,
     *,
+    part: Part = "all",
     all_or_nothing: Annotated[bool, Field(description="1 only if every field is right, else 0")] = False,
     allow_extra: Annotated[bool, Field(description="Allow keys that are not required; otherwise they earn 0")] = True,
     ignore_case: Annotated[bool, Field(description="Treat Paris and PARIS alike in values")] = False,
@@ -51,7 +54,7 @@ def json_fields(
     required = from_json(fields, "fields")
     if not isinstance(required, Mapping) or not required:
         raise RewardError(f"column 'fields' holds {shown(fields)}; give an object with at least one required field")
-    found = _object(completion)
+    required, found = by_name(required), _object(part_of(completion, part))
     if found is None or not (allow_extra or found.keys() <= required.keys()):
         return 0.0
     right = sum(key in found and same_json(found[key], value, ignore_case) for key, value in required.items())
@@ -68,7 +71,8 @@ def _object(completion: str) -> dict[str, Any] | None:
         value = parse_json(text, _whole_number)
     except ValueError:
         return None
-    return value if isinstance(value, dict) else None
+    named = by_name(value) if isinstance(value, dict) else {}
+    return named if isinstance(value, dict) and len(named) == len(value) else None  # else a key is given twice
 
 
 def _whole_number(digits: str) -> float:

@@ -20,7 +20,7 @@ import regex  # type: ignore[import-untyped]
 from pydantic import AfterValidator, Field
 
 from rewards.declaration import Example, RewardError, reward
-from rewards.text import fenced_blocks, parse_json, shown
+from rewards.text import Part, fenced_blocks, parse_json, part_of, shown
 
 KINDS: Mapping[str, tuple[type, ...]] = {
     "object": (dict,),
@@ -52,6 +52,7 @@ PERSON = {
         Example('Here it is:\n```json\n{"name": "Ada"}\n```', 1.0, note="in the last fenced block"),
         Example('{"name": "Ada"} Hope this helps!', 0.0, note="text after the value"),
         Example('{"name": "Ada"} {"name": "Bob"}', 0.0, note="two values are not one"),
+        Example('<think>I write {}</think>\n{"name": "Ada"}', 1.0, params={"part": "answer"}, note="after a thought"),
         Example("42", 0.0, params={"kind": "object"}, note="a number is valid JSON, but no object"),
     ],
     source="RFC 8259, without duplicate keys",
@@ -59,6 +60,7 @@ PERSON = {
 def json_valid(
     completion: str,
     *,
+    part: Part = "all",
     kind: Annotated[
         Literal["any", "object", "array", "string", "number", "boolean", "null"],
         Field(description="What the value must be; any takes a bare number or word in quotes, too"),
@@ -69,7 +71,7 @@ def json_valid(
     `json_valid("[1, 2]", kind="array")` is 1.0. What the value says does not count: `{}` is valid.
     """
     try:
-        value = parse_json(_json_text(completion))
+        value = parse_json(_json_text(part_of(completion, part)))
     except ValueError:
         return 0.0
     return float(kind == "any" or (isinstance(value, KINDS[kind]) and isinstance(value, bool) == (kind == "boolean")))
@@ -103,6 +105,7 @@ def _checked_parameter(schema: str | dict[str, Any]) -> str | dict[str, Any]:
             '{"name": "Ada", "age": 36, "x": 1}', 2 / 3, {"schema": PERSON}, {"partial_credit": True}, "a key too many"
         ),
         Example("```json\n[1, 2]\n```", 1.0, params={"default_schema": '{"items": {"type": "integer"}}'}),
+        Example("<think>Hm</think>[1]", 1.0, {"schema": {"type": "array"}}, {"part": "answer"}, "after a thought"),
         Example("{}", 0.0, {"schema": PERSON}, {"partial_credit": True}, "an empty object is no way out"),
         Example("{}", None, {"schema": {"type": "objet"}}, note="a malformed schema", error="at $.type"),
         Example("{}", None, {"schema": {"$ref": "https://example.com/a"}}, error="nothing is fetched"),
@@ -113,6 +116,7 @@ def json_schema(
     completion: str,
     schema: Any = None,
     *,
+    part: Part = "all",
     default_schema: Annotated[
         str | dict[str, Any],
         AfterValidator(_checked_parameter),
@@ -141,7 +145,7 @@ def json_schema(
     where, given = ("default_schema", default_schema) if schema is None else ("column 'schema'", schema)
     validator = _validator(_schema_text(given, where), where)
     try:
-        value = parse_json(_json_text(completion))
+        value = parse_json(_json_text(part_of(completion, part)))
     except ValueError:
         return 0.0
     try:

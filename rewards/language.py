@@ -63,6 +63,7 @@ WRITTEN = {
     "SINHALA": "si",
 }
 SCRIPTS = {c: frozenset(s for s, codes in WRITTEN.items() if c in codes.split()) for c in CODES.values()}
+ALL_SCRIPTS = frozenset(WRITTEN)  # a combining accent belongs to none
 SAME_SCRIPT = {"HIRAGANA": "KANA", "KATAKANA": "KANA", "KATAKANA-HIRAGANA": "KANA", "IDEOGRAPHIC": "CJK"}
 LATIN = frozenset({"LATIN"})
 SYLLABLES = {"CJK": 3, "KANA": 3, "HANGUL": 3}  # one of their characters says what about three letters say
@@ -233,10 +234,15 @@ def _letters(text: str) -> Counter[str]:
     """How many letters of each script a text has."""
     found: Counter[str] = Counter()
     for character, n in Counter(text).items():
-        if character.isalpha():
+        if _is_letter(character):
             script = _script(character)
             found[script] += n * SYLLABLES.get(script, 1)
     return found
+
+
+def _is_letter(character: str) -> bool:
+    """Letters, and the signs that are vowels and tones of many scripts: a Hindi word is half made of them."""
+    return character.isalpha() or (unicodedata.category(character)[0] == "M" and _script(character) in ALL_SCRIPTS)
 
 
 @lru_cache(maxsize=65536)

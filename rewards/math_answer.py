@@ -72,10 +72,10 @@ BRACKETS = re.compile(r"\([^()]*\)|_\{[^{}]*\}")
 TEXT = re.compile(r"\\(?:text|math)(?:normal|rm|bf|it|sf)?\s*\{(\s*[A-Za-zµΩ°€£¥][^{}]*)\}|\\mbox\s*\{([^{}]*)\}")
 # Units after a number; 2x, 3ab and 2m^2 are formulas.
 UNIT_WORDS = re.compile(
-    r"(?<=[0-9%.}])(?:\s*(?![abceiknpqrtuvwxyz]{1,3}$)(?![a-z]\s*\^)|\s+)(?!(?:or|and|to)\b)"
+    r"(?<=[0-9%.}])(?:\s*(?![abceiknpqrtuvwxyz]{1,3}$)(?![a-z]\s*\^)|\s+(?![abceiknpqrtuvwxyz](?![A-Za-z])))"
+    r"(?!(?:or|and|to|pi|tau|mod|sqrt|log|ln|sin|cos|tan)(?![A-Za-z]))"
     r"[A-Za-zµΩ€£¥°][A-Za-zµΩ.²³⁻¹]*(?:\^\{?-?[1-9]\}?)?(?:[ /·*-][ /]?[A-Za-zµΩ.²³⁻¹]+(?:\^\{?-?[1-9]\}?)?)*$"
 )
-POWER_OF_TEN = re.compile(r"10\s*(?:\^|\*\*)\s*\{?\s*(-?[0-9]{1,3})\s*\}?")
 CURRENCY = re.compile(r"^(-?)\s*[€£¥₹]\s*(?=[0-9.])")
 
 Measured = tuple[Number, Unit | None]
@@ -215,7 +215,7 @@ def _gold_text(answer: str) -> str:
 
 def _checked_formula(text: str, answer: str) -> _Gold:
     formula = formula_text(text)
-    no_value = NUMBER.fullmatch(text)  # 1/0, or longer than any number worth reading
+    no_value = NUMBER.fullmatch(text) and not text.startswith("10")  # 1/0, or longer than any number worth reading
     readable = not no_value and len(formula) <= LONGEST and not re.search(r"[^\W\d_]{3}", WORDS.sub(" ", formula))
     # What would be wrong if a completion repeated it is no answer either.
     if not readable or not same_formula(formula, formula_text(_formula(Answer(text)))):
@@ -257,7 +257,8 @@ def _numbers(said: Answer, rules: _Rules) -> list[Measured]:
         if SEVERAL.search(BRACKETS.sub("", " ".join(before))):  # x = 41 or x = 42
             return []
         exact, _, rounded = last.partition("≈")
-        return _chain(_whole(exact, rules.worked_out), _whole(rounded, rules.worked_out) if rounded else None)
+        said_last = _chain(_whole(exact, rules.worked_out), _whole(rounded, rules.worked_out) if rounded else None)
+        return [] if any(_denied(side, said_last) for side in before) else said_last
     match = last_match(text)
     if match is None:
         spans = _spans(text)
@@ -285,13 +286,19 @@ def _chain(exact: Measured | None, rounded: Measured | None) -> list[Measured]:
     return [number for number in (exact, rounded) if number]
 
 
+def _denied(side: str, found: list[Measured]) -> bool:
+    """Whether another side of an equation is a bare number that none of those found is or rounds: 43 = 42."""
+    number = only_number(side.strip(" $"))
+    return number is not None and not any(
+        number.matches(other) or other.rounds(number) or unit is not None for other, unit in found
+    )
+
+
 def _whole(text: str, worked_out: bool) -> Measured | None:
     """The number, with its unit, that a whole text is; a sum is none, if it is to be worked out."""
     text = text.strip().strip("$").strip().rstrip(" .")
     if found := _measured(text):
         return found
-    if power := POWER_OF_TEN.fullmatch(text):  # as in 3 \times 10^5; another power is to be worked out
-        return Number(Fraction(10) ** int(power[1])), None
     value = value_of(formula_text(text))
     done = value is not None and (value.bare or not (value.rational and worked_out))
     return (Number(value.value), None) if value and done else None

@@ -23,8 +23,6 @@ from pydantic import Field
 from rewards.declaration import Example, RewardError, reward
 from rewards.numbers_in_text import (
     NUMBER,
-    OPERAND_AFTER,
-    OPERAND_BEFORE,
     Number,
     is_listed,
     last_match,
@@ -32,10 +30,11 @@ from rewards.numbers_in_text import (
     only_number,
     plain_text,
 )
+from rewards.operands import is_operand
 from rewards.text import Part, as_text, part_of, shown
+from rewards.units import raised_powers
 
 TAIL = 2000  # characters read: at the end of the completion, or after the marker
-NEARBY = 100  # characters before a number in which to look for an operator
 SUM_AFTER = re.compile(r"\s*[-+]\s*\(?[0-9]")
 GROUPING = re.compile(r"(?<=[0-9])[\u00a0\u2009\u202f](?=[0-9]{3}(?![0-9]))")  # the spaces of 1 000 that do not break
 SWAPPED = str.maketrans(",.", ".,")
@@ -133,7 +132,7 @@ def _number(text: str, after: str, decimal: str) -> Number | None:
         marks = list(re.finditer(re.escape(after), text, re.IGNORECASE))
         text = text[marks[-1].end() :].lstrip().partition("\n")[0][:TAIL] if marks else ""
     text = GROUPING.sub("", text[-TAIL:])
-    text = plain_text(text.translate(SWAPPED) if decimal == "comma" else text)
+    text = raised_powers(plain_text(text.translate(SWAPPED) if decimal == "comma" else text))
     if after:
         return _first_number(text)
     last = last_match(text)
@@ -143,8 +142,7 @@ def _number(text: str, after: str, decimal: str) -> Number | None:
 def _first_number(text: str) -> Number | None:
     """The first number that is no part of a sum, product or range."""
     for match in NUMBER.finditer(text):
-        before, end = text[max(0, match.start() - NEARBY) : match.start()], match.end()
-        if not (OPERAND_BEFORE.search(before) or OPERAND_AFTER.match(text, end) or SUM_AFTER.match(text, end)):
+        if not (is_operand(text, *match.span()) or SUM_AFTER.match(text, match.end())):
             return number_of(match)
     return None
 

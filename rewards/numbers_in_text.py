@@ -11,8 +11,10 @@ import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
 
+from rewards.operands import is_operand
+
 LONGEST = 400  # characters of one number
-LARGEST_EXPONENT = 400
+LARGEST_EXPONENT = 999
 SAME_DECIMALS = Fraction(1, 2_000_000)  # half a unit of the sixth decimal, as math-verify rounds
 SAME_SIZE = Fraction(1, 1000)  # so that 0.00000001 and 0.00000002 stay different
 SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
@@ -27,10 +29,12 @@ NUMBER = re.compile(
         \\[dct]?frac\s*(?:\{{\s*(?P<over>-?[0-9]+)\s*\}}|(?P<over1>[0-9]))
             \s*(?:\{{\s*(?P<under>[0-9]+)\s*\}}|(?P<under1>[0-9])(?![0-9]))
       | (?P<once>[0-9]*\.[0-9]*)\\(?:overline|bar)\s*\{{\s*(?P<again>[0-9]+)\s*\}}     # 0.1666... as 0.1\overline{{6}}
+      | 10\s*(?:\^|\*\*)\s*(?:(?P<ten>-?[0-9]+)|\{{\s*(?P<ten1>[-+]?[0-9]+)\s*\}}|\(\s*(?P<ten2>[-+]?[0-9]+)\s*\))
+            (?![0-9]|\.[0-9])                                                           # a power of ten
       | (?P<number>{DIGITS})
         (?: \s?/\s?(?P<slash>[0-9]+)
           | [eE](?P<exponent>[-+]?[0-9]+)
-          | \s*(?:\\times|\\cdot|[×·*x])\s*10\s*(?:\^|\*\*)\s*\{{?\s*(?P<power>-?[0-9]+)\s*\}}?
+          | \s*(?:\\times|\\cdot|[×·*x])\s*10\s*(?:\^|\*\*)\s*[{{(]?\s*(?P<power>[-+]?[0-9]+)\s*[)}}]?
         )?
     )
     (?P<percent>\s*(?:\\?%|(?i:per\ ?cent(?:age)?|pct)\b))?
@@ -38,21 +42,16 @@ NUMBER = re.compile(
     """,
     re.VERBOSE,
 )
-# An operand of a larger formula: 5 + 37, 2^10, x_1, \sqrt{2}, 6\pi. Its own value is nobody's answer.
-OPERAND_BEFORE = re.compile(
-    r"[0-9)\]}]!?\s*[-+*×÷·]\s*$|[0-9]:$|[0-9A-Za-z)\]}]\s*/\s*$|[\^_]\s*\{?\s*$|\}\s*\{\s*$|\\(?:times|cdot|div)\s*$"
-    r"|\\(?!text|math|bold|bm\b|f?box)[A-Za-z]+\s*\{\s*$|[√]\s*\(?\s*$"
-)
-OPERAND_AFTER = re.compile(
-    r"\s*(?:\\(?:pi|sqrt|times|cdot|div|theta)\b|[π√]|\^(?!\s*\{?\s*\\circ)|[*×÷/][0-9(\\]|,[0-9]|"
-    # 42! is an exclamation where a sentence ends, else a factorial
-    r"!(?:[!*_\"')\]]*[ \t]*[a-z0-9+\-/×÷=$\\^(]|[ \t]+\*[ \t]*[0-9]))"
-)
 SAME_CHARACTERS = str.maketrans(
     "−–－﹣⁄％٪．٫，٬،（）：\u00a0\u2007\u2009\u202f",
     "----/%%..,,,():    ",
 )
 VULGAR = re.compile("[¼-¾⅐-⅞]")  # ½ and the like
+RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱˣʸ"
+LOWERED = str.maketrans(RAISED, "0123456789+-=()nixy")
+SUPERSCRIPT = re.compile(rf"\s?[{RAISED}]+")
+# After a letter it may be a unit's, as in 12 m², which is no formula.
+SUPERSCRIPT_OF_NUMBER = re.compile(rf"(?<=[0-9)\]}}]){SUPERSCRIPT.pattern}")
 ROOT = re.compile(r"√\s*(?:([0-9]+(?:\.[0-9]+)?|[a-z])|\(([^()]*)\))")
 # A minus in words or set apart; at the start of a later line "- 42" is an item of a list, after a word a dash.
 MINUS_WORD = re.compile(r"(?P<operand>[0-9)\]}%]\s*)?\b(?:minus|negative)\s+(?=\\?\$?[0-9.])", re.IGNORECASE)
@@ -130,8 +129,9 @@ class Number:
 
 
 def plain_text(text: str) -> str:
-    r"""The text with one spelling of minus, digits, thousands, ½ and √, no bold: `−１{,}000` becomes `-1,000`."""
+    r"""The text with one spelling of minus, digits, powers, ½ and √, no bold: `−１{,}000²` becomes `-1,000^{2}`."""
     if not text.isascii():
+        text = raised_as_powers(text, SUPERSCRIPT_OF_NUMBER)
         text = "".join(map(_ascii_digit, text.translate(SAME_CHARACTERS)))
         text = ROOT.sub(lambda root: rf"\sqrt{{{root[1] or root[2]}}}", VULGAR.sub(_latex_fraction, text))
     if "\\" in text or "{" in text:
@@ -139,6 +139,11 @@ def plain_text(text: str) -> str:
         text = BOLD.sub(r"\1", text)
     text = MINUS_WORD.sub(lambda minus: f"{minus['operand']}- " if minus["operand"] else "-", text)
     return MINUS_MONEY.sub("-", MINUS_APART.sub(r"\1-", text)) if "-" in text else text
+
+
+def raised_as_powers(text: str, raised: re.Pattern[str] = SUPERSCRIPT) -> str:
+    """The text with raised digits, signs and letters as powers: `10⁻³` as `10^{-3}`."""
+    return raised.sub(lambda power: f"^{{{power[0].strip().translate(LOWERED)}}}", text)
 
 
 def point_decimals(text: str) -> str:
@@ -187,9 +192,7 @@ def last_match(text: str) -> re.Match[str] | None:
             last = match
         if last is not None and (start == 0 or last.start() > start + LONGEST_MATCH):
             break
-    if last is None or OPERAND_BEFORE.search(text[: last.start()]) or OPERAND_AFTER.match(text, last.end()):
-        return None
-    return last
+    return None if last is None or is_operand(text, *last.span()) else last
 
 
 def is_listed(last: re.Match[str]) -> bool:
@@ -221,10 +224,11 @@ def number_of(match: re.Match[str]) -> Number | None:
     if len(match[0]) > LONGEST:
         return None
     under = int(match["under"] or match["under1"] or match["slash"] or 1)
-    exponent = match["exponent"] or match["power"] or "0"
+    ten = match["ten"] or match["ten1"] or match["ten2"]
+    exponent = match["exponent"] or match["power"] or ten or "0"
     if under == 0 or len(exponent) > 5 or abs(int(exponent)) > LARGEST_EXPONENT:
         return None
-    over = match["over"] or match["over1"] or (match["number"] or "").replace(",", "")
+    over = match["over"] or match["over1"] or (match["number"] or ("1" if ten else "")).replace(",", "")
     value = Fraction(over) if over else _repeating(match["once"], match["again"])
     if under != 1:
         value /= under

@@ -10,7 +10,11 @@ import json
 import math
 import numbers
 import re
+import textwrap
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -19,8 +23,12 @@ from rewards.declaration import RewardError
 
 FENCE = "```"
 PYTHON_TAGS = {"python", "python3", "py"}
-FENCED = re.compile(r"^ *```(?P<tag>[^\n`]*)$(?P<content>(?:\n(?! *```)[^\n]*)*)(?:\n *```[^\n]*)?", re.MULTILINE)
-
+# The opening of a block, perhaps as an item of a list.
+OPENING = re.compile(r"(?P<indent>[ \t]*(?:(?:[-*+]|[0-9]{1,3}[.)])[ \t]+)?)(?P<fence>`{3,}|~{3,})(?P<tag>[^`]*)\Z")
+EXPONENT = re.compile(r"e|\.0$")  # in a float too large or small for Python to write its digits
+END_OF_THOUGHT = "</think>"
+# Zero-width space and word joiner, soft hyphen, byte order mark; not the joiners that Persian and emoji need.
+UNSEEN = dict.fromkeys(map(ord, "\u200b\u2060\u00ad\ufeff"))
 
 Part = Annotated[
     Literal["all", "answer", "last_line"],
@@ -43,6 +51,17 @@ def as_text(value: Any, column: str) -> str:
     raise RewardError(f"column {column!r} holds {shown(value)} ({type(value).__name__}); give text or a finite number")
 
 
+def spellings(value: Any, column: str) -> tuple[str, ...]:
+    """The texts that people would write for a column's value: `as_text`, and 0.00001 beside 1e-05 and 1e-5."""
+    text = as_text(value, column)
+    if not isinstance(value, numbers.Real) or isinstance(value, numbers.Integral) or not EXPONENT.search(text):
+        return (text,)
+    number = Decimal(text).normalize()
+    mantissa, _, exponent = f"{number:e}".partition("e")
+    written = [f"{mantissa}e{int(exponent):{form}}" for form in ("d", "+d", "+03d")]
+    return tuple(dict.fromkeys((text, f"{number:f}", *written)))
+
+
 def from_json(value: Any, column: str) -> Any:
     """A column's value, read as JSON where it is text (a CSV file has nothing else)."""
     if not isinstance(value, str):
@@ -61,19 +80,37 @@ def parse_json(text: str, parse_int: Callable[[str], float] = int) -> Any:
         raise ValueError("nested too deeply") from None
 
 
+def one_spelling(text: str, ignore_case: bool = False) -> str:
+    """A text with one spelling of what Unicode spells in several ways, such as é in one character or two.
+
+    Characters that nobody sees count for nothing.
+    """
+    text = unicodedata.normalize("NFC", text.translate(UNSEEN))
+    return unicodedata.normalize("NFC", text.casefold()) if ignore_case else text
+
+
+def same_text(found: str, required: str, ignore_case: bool = False) -> bool:
+    """Whether two texts are the same, however Unicode spells them."""
+    return one_spelling(found, ignore_case) == one_spelling(required, ignore_case)
+
+
+def by_name(values: Mapping[str, Any]) -> dict[str, Any]:
+    """An object with its keys in one spelling."""
+    return {one_spelling(str(name)): value for name, value in values.items()}
+
+
 def same_json(found: Any, required: Any, ignore_case: bool = False) -> bool:
     """Whether two JSON values are equal; recursion is no deeper than the required value."""
     if isinstance(required, str):
-        return isinstance(found, str) and (
-            found.casefold() == required.casefold() if ignore_case else found == required
-        )
+        return isinstance(found, str) and same_text(found, required, ignore_case)
     if required is None or isinstance(required, bool):
         return found is required
     if isinstance(required, Mapping):
         return (
             isinstance(found, dict)
-            and found.keys() == required.keys()
-            and all(same_json(found[key], value, ignore_case) for key, value in required.items())
+            and len(given := by_name(found)) == len(found)
+            and given.keys() == (wanted := by_name(required)).keys()
+            and all(same_json(given[key], value, ignore_case) for key, value in wanted.items())
         )
     if isinstance(required, int | float):
         return isinstance(found, int | float) and not isinstance(found, bool) and _same_number(found, required)
@@ -101,10 +138,10 @@ def texts_of(value: Any, column: str) -> tuple[str, ...]:
     """
     listed = _listed(value) if isinstance(value, str) else value
     if isinstance(listed, str) or not isinstance(listed, Sequence):
-        return (as_text(listed, column),)
+        return spellings(listed, column)
     if not listed:
         raise RewardError(f"column {column!r} holds an empty list; give at least one text")
-    return tuple(as_text(item, column) for item in listed)
+    return tuple(text for item in listed for text in spellings(item, column))
 
 
 def _listed(text: str) -> Any:
@@ -146,41 +183,98 @@ def shown(value: Any) -> str:
         return "a huge number"
 
 
-def fenced_blocks(text: str) -> list[str]:
-    """The contents of the fenced code blocks of a text, in order.
+@dataclass(frozen=True)
+class _Block:
+    """A fenced code block.
 
-    A last fence that is never closed runs to the end: models often stop there.
+    Attributes:
+        tag: what follows the opening fence, in lower case.
+        content: its lines, without the indentation of the fence.
+        start: where its opening fence begins in the text.
+        end: where its closing fence ends, before the line's own end; the end of the text where it is never closed.
     """
+
+    tag: str
+    content: str
+    start: int
+    end: int
+
+
+def fenced_blocks(text: str) -> list[str]:
+    """The contents of the fenced code blocks of a text, in order; see `tagged_blocks`."""
     return [content for _, content in tagged_blocks(text)]
 
 
 def tagged_blocks(text: str) -> list[tuple[str, str]]:
-    """The fenced code blocks of a text, in order: each its language tag in lower case ("" for none) and its content."""
-    blocks: list[tuple[str, str]] = []
-    tag = ""
-    block: list[str] | None = None
+    """The fenced code blocks of a text, in order: each its language tag in lower case ("" for none) and its content.
+
+    Fences are of backticks or tildes, indented or after the mark of a list item, by which the content is indented less.
+    A block that is never closed ends where the next one with a tag begins, where a thought ends (`</think>`), or at the
+    end of the text: models often stop there.
+    """
+    return [(block.tag, block.content) for block in _blocks(text)]
+
+
+def _blocks(text: str) -> list[_Block]:
+    found: list[_Block] = []
+    opened: re.Match[str] | None = None
+    lines: list[str] = []
+    start = place = 0
+
+    def close(end: int) -> None:
+        assert opened is not None
+        found.append(_Block(opened["tag"].strip().lower(), "".join(lines), start, end))
+
     for line in text.splitlines(keepends=True):
-        if not line.lstrip(" ").startswith(FENCE):
-            if block is not None:
-                block.append(line)
-        elif block is None:
-            tag, block = line.strip().strip("`").strip().lower(), []
-        else:
-            blocks.append((tag, "".join(block)))
-            block = None
-    return blocks if block is None else [*blocks, (tag, "".join(block))]
+        bare = line.rstrip()
+        fence = OPENING.match(bare)
+        if opened is not None:
+            if bare.lstrip().startswith(END_OF_THOUGHT) or bare.endswith(END_OF_THOUGHT):
+                close(place)
+                opened = None
+            elif _closes(bare, opened["fence"]):
+                close(place + len(bare))
+                opened = fence = None
+            elif fence and fence["tag"].strip() and fence["fence"].startswith(opened["fence"]):
+                close(place)
+                opened = None
+        if opened is not None:
+            lines.append(_indented_less(line, len(opened["indent"])))
+        elif fence:
+            opened, lines, start = fence, [], place + len(fence["indent"])
+        place += len(line)
+    if opened is not None and (lines or not found):  # else a fence too many
+        close(len(text))
+    return found
+
+
+def _closes(line: str, fence: str) -> bool:
+    mark = line.strip()
+    return len(mark) >= len(fence) and not mark.strip(fence[0])
+
+
+def _indented_less(line: str, width: int) -> str:
+    indented = len(line) - len(line.lstrip(" \t"))
+    return line[min(width, indented) :]
 
 
 def program_in(completion: str) -> str:
-    """The Python program of a completion: the last block tagged python or py, else the last block, else all of it."""
+    """The Python program of a completion: the last block tagged python or py, else the last block, else all of it.
+
+    All of it is what follows the thoughts. A program that is indented as a whole is moved to the left.
+    """
     blocks = tagged_blocks(completion)
-    tagged = [content for tag, content in blocks if tag in PYTHON_TAGS]
-    return (tagged or [content for _, content in blocks] or [completion])[-1]
+    tagged = [content for tag, content in blocks if tag.partition(" ")[0].strip("{}.") in PYTHON_TAGS]
+    program = (tagged or [content for _, content in blocks] or [part_of(completion, "answer")])[-1]
+    first = next((line for line in program.splitlines() if line.strip()), "")
+    return textwrap.dedent(program) if first[:1] in (" ", "\t") else program
 
 
 def outside_fences(text: str, kept: frozenset[str] = frozenset()) -> str:
-    """A text without its fenced code blocks, except those whose language tag is one of these.
-
-    A last fence that is never closed runs to the end, as in `fenced_blocks`.
-    """
-    return FENCED.sub(lambda block: block["content"] if block["tag"].strip().lower() in kept else "", text)
+    """A text without its fenced code blocks (`tagged_blocks`), except those whose language tag is one of these."""
+    parts, place = [], 0
+    for block in _blocks(text):
+        inside = f"\n{block.content}" if block.tag in kept else ""
+        parts += [text[place : block.start], inside.removesuffix("\n")]
+        place = block.end
+    return "".join([*parts, text[place:]])

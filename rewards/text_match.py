@@ -30,7 +30,7 @@ from pydantic import BaseModel, Field
 from rewards.choice import LETTER, NO_LETTER_AFTER, NO_LETTER_BEFORE
 from rewards.declaration import Example, Reward, RewardError, reward
 from rewards.exact_match import PUNCTUATION
-from rewards.text import Part, part_of, shown, texts_of
+from rewards.text import Part, one_spelling, part_of, shown, texts_of
 
 SEARCH_S = 0.5  # for one pattern in one completion; a chunk of sixteen completions then stays within its own time limit
 
@@ -113,7 +113,7 @@ def text_match(
     half a second on a completion, by repeats inside repeats such as `(a|aa)+$`, is that completion's error.
     """
     patterns = _patterns(answer, pattern, how, ignore_case)
-    text = unicodedata.normalize("NFC", part_of(completion, part))
+    text = one_spelling(part_of(completion, part))
     if how == "regex":
         text = text.strip() if ignore_space else text
         return float(_worth_reading(text, longest) and any(_found(text, pattern) for pattern in patterns))
@@ -121,9 +121,9 @@ def text_match(
     def normalised(text: str) -> str:
         text = " ".join(text.split()) if ignore_space else text
         text = text.strip(PUNCTUATION) if ignore_punctuation else text
-        return text.casefold() if ignore_case else text
+        return one_spelling(text, ignore_case)
 
-    accepted = [normalised(unicodedata.normalize("NFC", text)) for text in texts_of(answer, "answer")]
+    accepted = [normalised(one_spelling(text)) for text in texts_of(answer, "answer")]
     if not all(text.strip() for text in accepted):
         raise RewardError(f"column 'answer' holds {shown(answer)}, of which one answer is empty; give it text")
     found = normalised(text)

@@ -27,7 +27,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from rewards.declaration import Example, RewardError, reward
-from rewards.text import fenced_blocks, from_json, parse_json, same_json, shown
+from rewards.text import by_name, fenced_blocks, from_json, parse_json, same_json, same_text, shown
 
 THINK, END_OF_THINKING = "<think>", "</think>"
 HERMES = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
@@ -117,11 +117,13 @@ def tool_calls(
 
 def _right(wanted: Call, made: Made, ignore_case: bool) -> float:
     """The share of a call that is right, its name being one part and each argument another."""
-    if made is None or made.name != wanted.name:
+    if made is None or not same_text(made.name, wanted.name):
         return 0.0
-    names = wanted.arguments.keys() | made.arguments.keys()
-    both = wanted.arguments.keys() & made.arguments.keys()
-    right = sum(same_json(made.arguments[name], wanted.arguments[name], ignore_case) for name in both)
+    asked, given = by_name(wanted.arguments), by_name(made.arguments)
+    if len(given) < len(made.arguments):  # an argument is given twice, in two spellings
+        return 0.0
+    names, both = asked.keys() | given.keys(), asked.keys() & given.keys()
+    right = sum(same_json(given[name], asked[name], ignore_case) for name in both)
     return (1 + right) / (1 + len(names))
 
 

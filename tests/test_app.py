@@ -165,6 +165,11 @@ class TestProbe:
         assert "exact_match needs a column 'answer'" in found.stderr
 
 
+def test_the_examples_of_a_reward_are_shown_with_their_parameters(tmp_path):
+    found = app("rewards", "number", cwd=tmp_path)
+    assert "'About 41 km.' {'answer': 40} with {'relative': 0.05}  within 5 %" in found.stdout
+
+
 class TestScore:
     def test_rows_go_to_standard_output_and_the_summary_to_standard_error(self, tmp_path):
         rows = write_rows(
@@ -209,6 +214,17 @@ class TestScore:
         (tmp_path / "plan.yaml").write_text(json.dumps(plan))
         found = app("score", rows, "--plan", "plan.yaml", cwd=tmp_path)
         assert json.loads(found.stdout)["total"] == 1.0, found.stderr
+        assert "names no model" not in found.stderr
+
+    def test_token_ids_that_are_there_load_no_tokenizer_and_a_row_that_is_no_row_is_told_of(self, tmp_path):
+        rows = [{"task": "a", "completion": "abcd", "completion_ids": [1, 2]}, {"task": "a"}]
+        path = write_rows(tmp_path / "rows.jsonl", rows)
+        plan = {"rewards": {"a": [{"name": "length", "params": {"unit": "tokens", "maximum": 4}}]}}
+        (tmp_path / "plan.yaml").write_text(json.dumps(plan))
+        found = app("score", path, "--plan", "plan.yaml", cwd=tmp_path)
+        assert json.loads(found.stdout.splitlines()[0])["total"] == 1.0
+        assert "names no model" not in found.stderr
+        assert "1 x the row has no 'completion'" in found.stderr
 
 
 class TestServe:

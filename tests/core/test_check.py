@@ -147,3 +147,33 @@ def test_a_folder_that_is_nearly_named_so_is_pointed_out(report, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     assert any("Did you mean './mistral'?" in line for line in told(report(model="misstral")))
     assert not any("Did you mean" in line for line in told(report(model="gpt2")))
+
+
+BAD_ROWS = {
+    "json_schema": ("schema", '{"type": "object"}', '{"type": "objekt"}', "is no JSON Schema that can be used"),
+    "python_tests": ("tests", ["assert f() == 1"], ["assert f( == 1"], "is not valid Python"),
+    "tool_calls": ("tool_calls", '[{"name": "f", "arguments": {}}]', '[{"nam": "f"}]', "tool_calls"),
+    "math_answer": ("answer", "42", "the moon", "cannot be read as mathematics"),
+}
+
+
+@pytest.mark.parametrize("reward", BAD_ROWS)
+def test_rows_that_a_reward_cannot_score_are_named(report, reward):
+    column, good, bad, reason = BAD_ROWS[reward]
+    rows = [{"task": "a", "prompt": f"Question {n}", column: bad} for n in range(6)]
+    (told,) = [str(problem) for problem in report(rows, {"a": [{"name": reward}]}).errors]
+    assert told.startswith(f"rewards.a[0]: {reward} cannot score 5 of 5 rows of task 'a' that were tried")
+    assert "the prompt 'Question " in told
+    assert reason in told
+    rows = [{**row, column: bad if n % 2 else good} for n, row in enumerate(rows)]
+    found = report(rows, {"a": [{"name": reward}]})
+    assert not found.errors
+    assert any(reason in str(warning) for warning in found.warnings)
+
+
+def test_a_reward_that_fails_on_any_empty_completion_blocks_no_run(report):
+    parts = {"half": {"reward": "exact_match"}}
+    rewards = {"a": [{"name": "formula", "params": {"expression": "1 / half", "parts": parts}}]}
+    rows = [{"task": "a", "prompt": "?", "answer": str(n)} for n in range(6)]
+    found = report(rows, rewards)
+    assert [problem.severity for problem in found.problems if "formula" in problem.what] == ["warning"]

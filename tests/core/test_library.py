@@ -180,3 +180,11 @@ def test_a_shared_file_that_changes_waits_for_a_restart_and_says_so(folder):
         ("rewards/shared.py", True)
     ]
     assert sys.modules["rewards.shared"].WORD == "a"
+
+
+def test_a_file_of_your_own_does_not_displace_a_reward_of_the_library(folder):
+    built_in = registry()["length"]
+    write(folder / "aaa.py", name="length")
+    (notice,) = notices()
+    assert (notice.where, "'length' already, in rewards/length.py" in notice.what) == ("rewards/aaa.py", True)
+    assert registry()["length"] is built_in

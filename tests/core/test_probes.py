@@ -115,3 +115,11 @@ def test_without_bounds_there_is_no_highest_total():
 )
 def test_the_reference_is_what_the_row_says_is_right(row, text):
     assert reference(row) == text
+
+
+def test_without_gold_the_reasons_of_errors_are_told_all_the_same():
+    rows = [{"task": "t", "prompt": "Write it.", "schema": {"type": "objekt"}}]
+    found = probed([{"name": "json_schema"}], rows)
+    assert found.spelling == ""
+    (problem,) = found.problems
+    assert problem.what.startswith("2 of 2 probes are errors: column 'schema' is no JSON Schema")

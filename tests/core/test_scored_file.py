@@ -51,6 +51,17 @@ CASES = {
         line("repeats", completion="x", completion_ids=[5, 5, 5], prompts="mine", completions=[]),
         {"get_repetition_penalty_reward": -0.5}, {}, -0.5,
     ),
+    "a message": (line(completion=[{"role": "assistant", "content": "Paris"}], answer="Paris"),
+        {"exact_match": 1.0, "short": 1.0}, {}, 1.5,
+    ),
+    "a message of parts": (
+        line(completion={"role": "assistant", "content": [{"type": "text", "text": "Paris"}]}, answer="Paris"),
+        {"exact_match": 1.0, "short": 1.0}, {}, 1.5,
+    ),
+    "a conversation": (
+        line("math", completion=[{"role": "user", "content": "?"}, {"role": "assistant", "content": "4"}], answer="4"),
+        {"math_answer": None}, {"math_answer": "a list of 2 messages; give its text, or one message"}, None,
+    ),
     "no completion": (line(answer="Paris"), {}, {"row": "no 'completion'"}, None),
     "empty group": (line(completion=[], answer="Paris"), {}, {"row": "group under 'completion' is empty"}, None),
     "unknown task": (line("poetry", completion="x"), {}, {"row": "no reward scores task 'poetry'"}, None),
@@ -77,6 +88,7 @@ GROUPS = {
     "all the same": line(completion=["Paris", "Paris"], answer="Paris"),
     "one": line(completion=["Paris"], answer="Paris"),
     "all failed": line(completion=["Paris", "Lyon"]),
+    "messages": line(completion=[[{"role": "assistant", "content": c}] for c in ("Paris", "Lyon")], answer="Paris"),
     "tokens": line("tokens", completion=["a", "b"], completion_ids=[[1], [1, 2, 3, 4]]),
     "tokens cut short": line("repeats", completion=["a", "b"], completion_ids=[[1]]),
 }
@@ -170,7 +182,7 @@ def test_the_tally_counts_rows_completions_and_what_was_refused(scored):
     refused = [case for case in CASES if "row" in CASES[case][2]]
     assert tally.rows == len(rows)
     assert tally.completions == whole - len(refused)
-    assert tally.refused == len(refused) + 4, "three single completions and one in a group are no text"
+    assert tally.refused == len(refused) + 5, "four single completions and one in a group are no text"
 
 
 def test_the_tally_sums_up_each_task_and_reward(scored):
@@ -190,7 +202,7 @@ def test_the_tally_says_what_the_groups_would_teach_and_leaves_single_completion
     signals = {task.task: task for task in scored[1].signals(Normalisation())}
     groups = [row for row in scored[2].values() if isinstance(row["total"], list) and row["task"] == "city"]
     assert signals["city"].groups == sum(
-        len([text for text in row["completion"] if isinstance(text, str)]) > 1 for row in groups
+        len([text for text in row["completion"] if isinstance(text, str | list)]) > 1 for row in groups
     )
     assert sum(task.share or 0 for task in signals.values()) == pytest.approx(1)
 
@@ -259,3 +271,14 @@ def test_progress_is_told_by_rows(tmp_path):
     told = []
     score_file(source, Plan(rewards={"a": (Route(name="exact_match"),)}), io.StringIO(), progress=told.append)
     assert told == [256, 512, 600]
+
+
+def test_a_group_of_messages_is_read_as_a_group_of_texts(scored):
+    assert scored[2]["messages"]["rewards"]["exact_match"] == [1.0, 0.0]
+
+
+def test_the_tally_says_why_rows_were_not_scored(scored):
+    reasons = scored[1].reasons
+    assert reasons["the row has no 'completion'"] == 1
+    assert reasons["the completion is int, not text"] == 2
+    assert sum(reasons.values()) == scored[1].refused

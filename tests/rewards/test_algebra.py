@@ -29,7 +29,7 @@ def parent(code):
     [
         ("$x$", "x"),
         ("2*x**2", "2*x^2"),
-        ("2²", "2^2"),
+        ("2²", "2^{2}"),
         ("x >= pi", r"x \ge \pi"),
         ("x ≠ ∞", r"x \ne \infty"),
         ("sin(x) + arctan x", r"\sin(x) + \arctan x"),

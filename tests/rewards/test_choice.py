@@ -54,3 +54,24 @@ def test_a_list_that_leaves_no_choice_is_an_error(columns, params, message, scor
 
 def test_the_labels_of_the_row_come_first():
     assert choice.function("yes", "yes", '["yes", "no"]', labels=ABCD) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("completion", "answer", "labels", "expected"),
+    [
+        ("Rene\u0301", "Ren\u00e9", ("Ren\u00e9", "Jos\u00e9"), 1.0),
+        ("STRASSE", "straße", ("straße", "weg"), 1.0),
+        ("weg, STRASSE", "weg", ("straße", "weg"), 0.0),
+        ("negative or posi\u200btive", "negative", ("negative", "positive"), 0.0),
+        ("negative or posi\u200dtive", "negative", ("negative", "positive"), 0.0),
+        ("A Paris", "A", ("A", "B"), 1.0),
+    ],
+)
+def test_a_label_may_be_spelled_as_unicode_allows(completion, answer, labels, expected, score_one):
+    assert score_one(choice, completion, {"labels": labels}, answer=answer) == expected
+
+
+def test_a_number_may_be_written_as_people_do(score_one):
+    assert score_one(choice, "It is 0.00001.", answer=0.00001, choices=[0.00001, 0.001]) == 1.0
+    assert score_one(choice, "0.00001 or 1e-5", answer=0.00001, choices=[0.00001, 0.001]) == 1.0
+    assert score_one(choice, "10000000000000000", answer=1e16, choices=[1e16, 1e17]) == 1.0

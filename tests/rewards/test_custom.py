@@ -2,6 +2,7 @@
 
 import datetime
 import math
+import time
 
 import pytest
 from pydantic import ValidationError
@@ -192,3 +193,53 @@ def test_large_batches_and_odd_columns_cross():
     outcomes = scored(code, ["ö" * 1000] * 500, {"when": [datetime.date(2026, 1, 2)] * 500})
     assert outcomes == [1010.0] * 500
     assert not any(math.isnan(outcome) for outcome in outcomes)
+
+
+@pytest.mark.parametrize(
+    ("guilty", "reason"),
+    [
+        ("import time; time.sleep(60)", "no score within 0.5 s"),
+        ("import os; os._exit(3)", "it ended early (exit code 3)"),
+        ("raise ValueError(c)", "ValueError: x"),
+    ],
+)
+def test_of_a_list_only_the_completion_carries_the_error_at_which_the_function_fails(guilty, reason):
+    loop = f"    for c in completions:\n        if c == 'x': {guilty}\n"
+    code = f"def f(completions, **kw):\n{loop}    return [len(completions)] * len(completions)"
+    a, x, b = scored(code, ["a", "x", "b"], timeout_s=0.5)
+    assert (a, b) == (2.0, 2.0), "the others are scored as one batch"
+    assert reason in str(x)
+
+
+def test_completions_that_fail_only_together_all_say_so():
+    code = "def f(completions, **kw):\n    assert len(completions) == 1, 'too many'\n    return [1.0]"
+    outcomes = scored(code, ["a", "b"])
+    assert ["too many" in str(outcome) and "all 2 completions" in str(outcome) for outcome in outcomes] == [True, True]
+
+
+def test_a_function_that_always_hangs_is_not_tried_for_long():
+    start = time.monotonic()
+    outcomes = scored("def f(completions):\n    while True: pass", ["a"] * 50, timeout_s=0.3)
+    assert time.monotonic() - start < 10
+    assert {str(outcome) for outcome in outcomes} == {"no score within 0.3 s"}
+
+
+PARTIAL = "import functools\nasync def f(right, completions, **kw): return [c == right for c in completions]\n"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f(completions, **kw): return [c == '1' for c in completions]",
+        f"{PARTIAL}reward = functools.partial(f, right='1')",
+        f"{PARTIAL}r = functools.partial(f, '1')",
+    ],
+)
+def test_truth_values_in_a_list_and_partial_functions_work_as_in_trl(code):
+    assert scored(code, ["1", "x"]) == [1.0, 0.0]
+
+
+def test_openais_graders_see_the_completion_as_json_and_as_a_choice():
+    code = "def grade(sample, item):\n    assert sample['choices'][0]['message']['content'] == sample['output_text']\n"
+    code += "    return 0.0 if sample['output_json'] is None else float(sample['output_json']['a'])"
+    assert scored(code, ['{"a": 2}', "no"]) == [2.0, 0.0]

@@ -135,3 +135,59 @@ def test_none_stays_not_applicable():
 def test_rewards_are_found_under_the_name_of_their_function():
     assert registry()["math_answer"].title == "Math answer"
     assert list(registry()) == sorted(registry())
+
+
+def outcomes_of(function, texts):
+    @trl_reward(title="made", examples=[])
+    def make():
+        """A toy."""
+        return function
+
+    return make.score(Batch([[]] * len(texts), texts, {}), {})
+
+
+def test_a_function_of_lists_may_be_async_and_return_truth_values():
+    async def scores(prompts, completions, **kwargs):
+        return [completion[0]["content"] == "a" for completion in completions]
+
+    assert outcomes_of(scores, ["a", "b"]) == [1.0, 0.0]
+
+
+def test_a_completion_at_which_a_function_of_lists_raises_carries_the_error_alone():
+    def scores(prompts, completions, **kwargs):
+        return [1 / len(completion[0]["content"]) + len(completions) for completion in completions]
+
+    first, empty, last = outcomes_of(scores, ["a", "", "ab"])
+    assert (first, last) == (3.0, 2.5), "the others are scored as one batch"
+    assert "ZeroDivisionError" in str(empty)
+
+
+def test_what_fails_with_any_completion_is_called_a_few_times_at_most():
+    calls = []
+
+    def scores(prompts, completions, **kwargs):
+        calls.append(len(completions))
+        raise ValueError("no luck")
+
+    assert {str(outcome) for outcome in outcomes_of(scores, ["a"] * 50)} == {"ValueError: no luck"}
+    assert calls == [50, 1, 1, 1]
+
+
+def test_a_score_outside_of_a_declared_range_is_an_error(score_one):
+    @reward(title="toy", range=(0, 1), examples=[])
+    def toy(completion: str, *, factor: Annotated[float, Field(gt=0)] = 1.0) -> float:
+        """A toy."""
+        return float(completion) * factor
+
+    assert score_one(toy, "1.0") == 1.0
+    assert "returned 2, outside of its declared range 0..1" in str(score_one(toy, "2"))
+    assert score_one(toy, "2", {"factor": 2.0}) == 4.0, "other parameters may have another range"
+
+
+def test_a_range_that_nobody_declared_binds_nobody(score_one):
+    @reward(title="toy", examples=[])
+    def toy(completion: str) -> float:
+        """A toy."""
+        return 2.0
+
+    assert score_one(toy, "x") == 2.0

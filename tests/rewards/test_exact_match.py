@@ -22,3 +22,9 @@ from rewards.exact_match import exact_match
 )
 def test_equality_after_the_chosen_normalisation(completion, answer, params, expected, reason):
     assert exact_match.function(completion, answer, **params) == expected, reason
+
+
+def test_a_number_and_a_letter_may_be_spelled_in_several_ways(score_one):
+    assert score_one(exact_match, "10000000000000000", answer=1e16) == 1.0
+    assert score_one(exact_match, "1e-5", answer=0.00001) == 1.0
+    assert score_one(exact_match, "rene\u0301", {"ignore_case": True}, answer="Ren\u00c9") == 1.0

@@ -252,3 +252,15 @@ def test_the_model_is_loaded_only_where_a_text_needs_it():
         "sys.exit('py3langid' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("भारत की राजधानी नई दिल्ली है, जहाँ लोग रहते हैं।", "hi"),
+        ("मैं कल दिल्ली जा रहा हूँ और वहाँ रुकूँगा।", "hi"),
+        ("தமிழ்நாட்டின் தலைநகரம் சென்னை", "ta"),
+    ],
+)
+def test_the_signs_of_vowels_are_letters(text, code):
+    assert language.function(text, code) == 1.0

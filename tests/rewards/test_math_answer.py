@@ -9,6 +9,41 @@ import pytest
 
 from rewards.math_answer import math_answer
 
+WHOLE = [
+    *("42 apples", "= 42", "x = 42", "answer: **42**.", "about 42 km in all", "*42*", "It is *42*.", "> 42", "=> 42"),
+    *(
+        "x -> 42",
+        "<b>42</b>",
+        "<final>42</final>",
+        "42 km/h",
+        "42 m",
+        "42m",
+        "42in",
+        "42/day",
+        r"\left(42\right)",
+        "(42)",
+    ),
+    *("Answer: +42", "is +42", "Option B - 42", "42 a day", "42 x-rays", "42 I think", "Total: 42 (see above)", "42nd"),
+    *("So 42 - a good number", "42 <br>", "f(x) = 42", "la respuesta es 42 y ya", "x ≈ 42", "5+37=42", r"\implies 42"),
+    *("f(3) = 42", "sqrt(1764) = 42", "x + y = 42", "42 px", "42€", r"\boxed{42 \text{ in}}", r"\boxed{60 - 18 = 42}"),
+]
+PARTS = [
+    *(
+        "The answer is x + 42.",
+        "$x+42$",
+        "y = 3x + 42",
+        "42x",
+        "42i.",
+        "sqrt(42).",
+        "log 42.",
+        "f(42)",
+        "x < 42",
+        "≥ 42",
+    ),
+    *("<answer>x + 42</answer>", r"\boxed{42 pi}", r"\boxed{43=42}", "42 pi.", "x*42", "x * 42", "42 + x", "42 - x."),
+    *("42*x", "x > 42", r"$x \geq 42$", "x<42", "3 x 42", "2(42)", "42 < x", r"\sin 42^\circ", r"\theta + 42", "5+42"),
+    *("cost + 42", "$x$ + 42", "x - **42**", r"\boxed{42 x}", "42 sqrt(2)", "5-42", "42(x+1)", "log_2 42", "x plus 42"),
+]
 RIGHT = [
     ("The answer is 42", 42, "a sentence, gold as int"),
     ("$42$", 42.0, "dollars, gold as float"),
@@ -140,6 +175,24 @@ RIGHT = [
     (r"\boxed{\varnothing}", r"\emptyset", "the empty set"),
     ("$x^{0.5}$", r"\sqrt{x}", "a decimal in a formula"),
     ("125 miles", "$125$ miles", "a gold answer of a formula and a unit"),
+    # raised digits and powers of ten
+    (r"\boxed{1.5×10³}", 1500, "raised digits"),
+    ("1.5×10⁻³", 0.0015, "with a raised minus"),
+    ("3×10⁸ m/s", "3×10^8 m/s", "another spelling of the same power"),
+    ("3×10^8 m/s", "3×10⁸ m/s", "in the gold answer"),
+    ("6.02 × 10²³", "6.02e23", "a large one"),
+    ("The area is 12 m².", "12", "the power of a unit is not the answer"),
+    ("10³", 1000, "a power of ten is a way to write a number"),
+    ("The answer is 10^3.", 1000, "in plain text"),
+    ("10^{3}", 1000, "in LaTeX"),
+    ("10**6", 10**6, "as programs write it"),
+    ("10^-3", 0.001, "a negative one"),
+    ("1000", "10^3", "in the gold answer"),
+    # what stands around a number and leaves it whole
+    *((text, 42, "whole") for text in WHOLE),
+    (r"\boxed{22/7 = 3.142857}", "22/7", "two sides that agree"),
+    (r"\boxed{1 m = 100 cm}", "100 cm", "in their units"),
+    (r"\boxed{3.5 dozen = 42}", 42, "a unit that is not known"),
     ("28%", r"The final answer is $28 \%$. I hope it is correct.", "a gold answer in a sentence"),
 ]
 WRONG = [
@@ -182,6 +235,14 @@ WRONG = [
     ("2", "2x", "a factor is no unit"),
     ("2", "2t", "even where it could be one"),
     ("2", "2m^2", "nor is a power"),
+    ("10³", 10, "the base of a power in raised digits"),
+    ("5²", 5, "of any"),
+    ("2⁵", 2, "even where it would have to be worked out"),
+    *((text, 42, "a part of something larger") for text in PARTS),
+    ("42 mod 5", 5, "what it is taken modulo"),
+    ("x - 3", 3, "what is taken away"),
+    ("x - 3", -3, "with its sign"),
+    ("40-42", -42, "the end of a range"),
     # several answers
     ("41 or 42", 42, "two answers"),
     ("40, 41, 42", 42, "three"),

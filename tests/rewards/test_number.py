@@ -46,6 +46,14 @@ from rewards.number import number
         ("x42y", 42, {}, 0.0, "part of a word"),
         ("9" * 500, 42, {}, 0.0, "absurdly long"),
         ("40", "40", {}, 1.0, "text from a CSV file"),
+        ("5²", 5, {}, 0.0, "the base of a power"),
+        ("6.02 × 10²³", "6.02e23", {}, 1.0, "raised digits"),
+        ("10^3", 1000, {}, 1.0, "a power of ten"),
+        ("10⁻³", 0.001, {}, 1.0, "a negative one"),
+        ("1000", "10³", {}, 1.0, "in the answer"),
+        ("The area is 12 m².", 12, {}, 1.0, "a unit of area"),
+        ("x + 42", 42, {}, 0.0, "a summand"),
+        ("42x", 42, {}, 0.0, "a factor"),
     ],
 )
 def test_near_enough(completion, answer, params, expected, reason):

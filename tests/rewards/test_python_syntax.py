@@ -91,6 +91,11 @@ def test_nothing_is_run(tmp_path):
         ("```js\na\n```\n```\nb\n```", "b\n"),
         ("```Python3\na", "a"),
         ("", ""),
+        ("1. This:\n   ```python\n   if a:\n       b\n   ```", "if a:\n    b\n"),
+        ("```python\n    a\n    b\n```", "a\nb\n"),
+        ("~~~python\na\n~~~", "a\n"),
+        ("<think>\n```python\nhm(\n</think>\n```python\na\n```", "a\n"),
+        ("<think>hm</think>a", "a"),
     ],
 )
 def test_the_program_is_the_last_python_block_else_the_last_block_else_everything(completion, program):

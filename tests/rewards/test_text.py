@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rewards.declaration import RewardError
-from rewards.text import as_text, fenced_blocks, from_json, outside_fences
+from rewards.text import as_text, fenced_blocks, from_json, one_spelling, outside_fences, same_json, spellings
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,14 @@ def test_what_is_not_json_is_an_error(text):
         ("```\na", ["a"]),
         ("```", [""]),
         ("inline ```a``` only", []),
+        ("1. So:\n   ```python\n   a\n     b\n   ```", ["a\n  b\n"]),
+        ("- ```python\n  a\n  ```", ["a\n"]),
+        ("~~~python\na\n```\nb\n~~~", ["a\n```\nb\n"]),
+        ("```python\nhm\n```python\na\n```", ["hm\n", "a\n"]),
+        ("<think>\n```\nhm\n</think>\n```python\na\n```", ["hm\n", "a\n"]),
+        ("```python\nprint('</think>')\n```", ["print('</think>')\n"]),
+        ("```python\na\n```\n```", ["a\n"]),
+        ("````\n```\na\n```\n````", ["```\na\n```\n"]),
     ],
 )
 def test_fenced_blocks_are_found_in_order(text, blocks):
@@ -60,4 +68,34 @@ def test_fenced_blocks_are_found_in_order(text, blocks):
 def test_a_fence_ends_where_it_is_closed_or_at_the_end():
     assert outside_fences("a\n```py\nb\n```\nc\n```\nd") == "a\n\nc\n"
     assert outside_fences("a ```b``` c") == "a ```b``` c"
+    assert outside_fences("a\n  ~~~py\n  b\n  ~~~\nc") == "a\n  \nc"
+    assert outside_fences("<think>\n```\na\n</think>\nb") == "<think>\n</think>\nb"
     assert outside_fences("a\n```text\nb\n```", frozenset({"text"})) == "a\n\nb"
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (1e16, "10000000000000000"),
+        (1e16, "1e16"),
+        (0.00001, "0.00001"),
+        (0.00001, "1e-5"),
+        (1.5e-7, "0.00000015"),
+        (1e15, "1000000000000000"),
+        (6.02e23, "6.02e+23"),
+    ],
+)
+def test_a_large_or_small_number_has_the_spellings_that_people_write(value, written):
+    assert written in spellings(value, "answer")
+
+
+@pytest.mark.parametrize("value", ["1e-05", 4.0, 0.5, 4, True, "a"])
+def test_any_other_value_has_one(value):
+    assert spellings(value, "answer") == (as_text(value, "answer"),)
+
+
+def test_one_text_has_one_spelling():
+    assert one_spelling("Rene\u0301 \u200bX") == one_spelling("Ren\u00e9 X")
+    assert one_spelling("STRASSE", ignore_case=True) == one_spelling("straße", ignore_case=True)
+    assert same_json({"e\u0301": ["e\u0301"]}, {"\u00e9": ["\u00e9"]})
+    assert not same_json({"e\u0301": 1, "\u00e9": 2}, {"\u00e9": 2})

@@ -262,3 +262,10 @@ def test_it_may_be_called_from_a_thread():
     thread.start()
     thread.join(timeout=10)
     assert scores == [1.0]
+
+
+def test_names_and_texts_may_be_spelled_as_unicode_allows(score_one):
+    answer = [{"name": "f", "arguments": {"cit\u00e9": "Ren\u00e9"}}]
+    assert score_one(tool_calls, '{"name": "f", "arguments": {"cite\u0301": "Rene\u0301"}}', answer=answer) == 1.0
+    twice = '{"name": "f", "arguments": {"cite\u0301": "x", "cit\u00e9": "Ren\u00e9"}}'
+    assert score_one(tool_calls, twice, answer=answer) == 0.0

@@ -1,7 +1,8 @@
 """The process of a reward function that a user typed: finds it, calls it, writes one line for each completion.
 
 Contracts that work unchanged, told by the names of parameters:
-- TRL's: `f(prompts, completions, <columns>, **kwargs) -> list`, a function, an async function or a callable class;
+- TRL's: `f(prompts, completions, <columns>, **kwargs) -> list`, a function, an async function, a callable class or a
+  `functools.partial`;
 - of one completion: `score(completion, row) -> float`, or with the columns it reads by name;
 - OpenAI's Python grader: `grade(sample, item) -> float`.
 """
@@ -9,6 +10,7 @@ Contracts that work unchanged, told by the names of parameters:
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import json
 import linecache
@@ -70,8 +72,8 @@ def loaded(source: str) -> types.ModuleType:
 def found(module: types.ModuleType, name: str) -> Callable[..., Any]:
     """The function to call: the one named, else the only one there is, else the one with a usual name."""
     own = {key: value for key, value in vars(module).items() if not key.startswith("_") and _scores(value)}
-    classes = [type(value) for value in own.values()]
-    own = {key: value for key, value in own.items() if not any(value is kind for kind in classes)}  # not beside its own
+    parts = [type(value) for value in own.values()] + [_whole(value) for value in own.values() if _is_partial(value)]
+    own = {key: value for key, value in own.items() if not any(value is part for part in parts)}  # not beside its own
     if name and name not in vars(module):
         raise Refused(f"the code defines no {name!r}; it defines {', '.join(own) or 'no function'}")
     usual = next((key for key in USUAL if key in own), "")
@@ -93,10 +95,22 @@ def found(module: types.ModuleType, name: str) -> Callable[..., Any]:
 
 def _scores(value: Any) -> bool:
     """Whether this code made it and it can score: a function, or a class whose instances can be called, or one."""
+    value = _whole(value)
     if isinstance(value, types.FunctionType):
         return value.__module__ == "reward"
     kind = value if isinstance(value, type) else type(value)
     return kind.__module__ == "reward" and any("__call__" in vars(base) for base in kind.__mro__)
+
+
+def _is_partial(value: Any) -> bool:
+    return isinstance(value, functools.partial)
+
+
+def _whole(value: Any) -> Any:
+    """The function that a `functools.partial` calls; anything else is itself."""
+    while isinstance(value, functools.partial):
+        value = value.func
+    return value
 
 
 def contract(function: Callable[..., Any]) -> str:
@@ -120,7 +134,7 @@ def _run(function: Callable[..., Any], request: dict[str, Any], write: Callable[
     rows = [{name: values[n] for name, values in columns if values[n] is not None} for n in range(len(texts))]
     match contract(function):
         case "grade":
-            _each(lambda n: function({"output_text": texts[n]}, rows[n]), len(texts), write)
+            _each(lambda n: function(_sample(texts[n]), rows[n]), len(texts), write)
         case "each":
             _each(lambda n: function(texts[n], **_row(function, request, rows[n], n)), len(texts), write)
         case _:
@@ -130,7 +144,18 @@ def _run(function: Callable[..., Any], request: dict[str, Any], write: Callable[
                 what = f"{len(scores)} scores" if isinstance(scores, list | tuple) else f"{scores!r:.80}"
                 raise Refused(f"it returned {what}; a list of {len(texts)} is needed, one for each completion")
             for n, score in enumerate(scores):
-                write(n, *_plain(score))
+                write(n, *_plain(float(score) if isinstance(score, bool) else score))  # as TRL takes them
+
+
+def _sample(text: str) -> dict[str, Any]:
+    """What OpenAI's graders see of a completion."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    message = {"role": "assistant", "content": text, "refusal": None, "tool_calls": None}
+    choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+    return {"output_text": text, "output_json": value, "choices": choices, "output_tools": []}
 
 
 def _each(call: Callable[[int], Any], count: int, write: Callable[..., None]) -> None:
