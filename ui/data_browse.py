@@ -76,11 +76,9 @@ def build(project: gr.Dropdown) -> tuple[Section, gr.State, list[Any]]:
         rows = live_html("browse-rows")
     project.change(lambda: Query(), None, query, **QUIET)
     filters = [task, text, split]
-    for event in (task.input, text.input, split.input):
-        event(sought, filters, query, trigger_mode="always_last", **QUIET).then(
-            show_rows, [project, query], rows, **QUIET
-        )
-    rows.click(turned, [query], [query], **QUIET).then(show_rows, [project, query], rows, **QUIET)
+    for event in (task.input, text.change, split.input):
+        event(sought, [project, *filters], [query, rows], trigger_mode="always_last", **QUIET)
+    rows.click(turned, [project, query, *filters], [query, rows], **QUIET)
     return Section([box, task, rows], lambda found: (), []), query, filters
 
 
@@ -90,32 +88,32 @@ def draw(found: Look, query: Query) -> tuple[Any, ...]:
         return gr.Column(visible=False), gr.skip(), ""
     tasks = list(task_counts(found.found.data.train)) if found.found.data else []
     shown = found.found.data is not None or bool(query.place)
-    choices = gr.Dropdown(
-        choices=[(t("browse.every"), EVERY), *tasks], value=query.task if query.task in tasks else EVERY
-    )
-    return gr.Column(visible=shown), choices, rows_html(found, query)
+    choices = [(t("browse.every"), EVERY), *tasks]
+    picked = {} if query.place else {"value": query.task if query.task in tasks else EVERY}
+    return gr.Column(visible=shown), gr.Dropdown(choices=choices, **picked), rows_html(found, query)
 
 
 @told
-def show_rows(name: str, query: Query) -> str:
-    """The rows that are looked for."""
-    print("ROWS", query, flush=True)
-    return rows_html(look(opened(name)), query)
+def sought(name: str, task: str | None, text: str, split: str) -> tuple[Query, str]:
+    """What the filters say, from the first page on, and its rows."""
+    query = filtered(task, text, split)
+    return query, rows_html(look(opened(name)), query)
 
 
-def sought(task: str | None, text: str, split: str) -> Query:
-    """What the filters say, from the first page on."""
-    return Query(task or EVERY, text.strip(), split)
-
-
-def turned(query: Query, event: gr.EventData) -> Query:
-    """Another page, or all rows again."""
+@told
+def turned(name: str, query: Query, task: str | None, text: str, split: str, event: gr.EventData) -> tuple[Query, str]:
+    """Another page, or from a single row back to what the filters say."""
     match said(event):
         case {"act": "turn", "offset": str(offset)}:
-            return replace(query, offset=int(offset))
+            query = replace(query, offset=int(offset))
         case {"act": "all"}:
-            return Query()
-    return query
+            query = filtered(task, text, split)
+    return query, rows_html(look(opened(name)), query)
+
+
+def filtered(task: str | None, text: str, split: str) -> Query:
+    """What the filters say, from the first page on."""
+    return Query(task or EVERY, text.strip(), split)
 
 
 def place_of(where: str) -> str:

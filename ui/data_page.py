@@ -58,15 +58,15 @@ def build(project: gr.Dropdown, page: gr.Textbox) -> View:
         *(listener for section in (source, tags, tasks, columns) for listener in section.done),
     ]
     for listener in done:
-        again = listener.then(redraw, [project, query], outputs, js=REMEMBER_FOCUS, **QUIET)
-        again.then(None, None, None, js=RESTORE_FOCUS, api_visibility="private")
+        for ended in (listener.then, listener.failure):  # after an error gradio takes the second way only
+            again = ended(redraw, [project, query], outputs, js=REMEMBER_FOCUS, **QUIET)
+            again.then(None, None, None, js=RESTORE_FOCUS, api_visibility="private")
     goto.change(None, goto, None, js=GO, api_visibility="private")
     return View(show, seen, outputs, [query])
 
 
 def redraw(name: str, query: Query) -> tuple[Any, ...]:
     """Everything anew, so that a field whose change was refused says what holds."""
-    print("REDRAW", name, query, flush=True)
     return show(name, None, query)
 
 
@@ -136,7 +136,7 @@ def jumped(query: Query, event: gr.EventData) -> tuple[Any, ...]:
     if not where:
         return (gr.skip(),) * 7
     if place := place_of(where):
-        return Query(place=place), "", "", data_browse.TRAIN, target("#browse-section"), gr.skip(), gr.skip()
+        return Query(place=place), *(gr.skip(),) * 3, target("#browse-section"), gr.skip(), gr.skip()
     if where.startswith("task '"):
         return *(gr.skip(),) * 6, "rewards"
     if where.startswith("data.tags"):

@@ -44,7 +44,7 @@ element.addEventListener('click', (event) => {
 });
 """
 # A click on a link that was made just now has to wait for it to be there.
-FETCH = "() => setTimeout(() => document.querySelector('#preview-file-made a, a#preview-file-made')?.click(), 300)"
+FETCH = "() => setTimeout(() => document.querySelector('#preview-file-made')?.click(), 300)"
 ASK_REMOVE = """
 element.addEventListener('click', (event) => {
     const remove = event.target.closest('[data-act=remove]');
@@ -96,7 +96,7 @@ PARTS = (
     Part("status", lambda now, *_: status_token(now), lambda now, *_: status_html(now)),
     Part("found", lambda now, *_: str(_shown(now)), lambda now, *_: gr.Column(visible=_shown(now))),
     Part("bring", lambda now, *_: f"{now.project.name} {_begun(now)}", lambda now, *_: _sources(now)),
-    Part("overview", _looked, lambda now, choice, _: overview_html(now.reports, choice, now.colours)),
+    Part("overview", _of_task, lambda now, choice, _: overview_html(now.reports, choice, now.colours)),
     Part("shares", lambda now, *_: now.token, lambda now, *_: share_figure(now.reports, now.colours)),
     Part("note", lambda now, *_: now.token, lambda now, *_: note_html(now)),
     Part("weights", _of_task, lambda now, choice, _: weights_html(now, choice)),

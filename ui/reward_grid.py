@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 
 from core.errors import Problem
@@ -28,8 +28,12 @@ class Chosen:
 
     task: str
     key: str = ""
-    project: str = field(default="", compare=False)
-    drawn: int = field(default=0, compare=False)
+    project: str = ""
+    drawn: int = 0
+
+    def at(self, task: str, key: str = "") -> bool:
+        """Whether this is what is open."""
+        return (self.task, self.key) == (task, key)
 
 
 def grid_html(
@@ -82,8 +86,10 @@ def _line(
         n, route = own[key]
         place = field_path(("rewards", DEFAULT_ROUTE if inherited else task, n))
         wrong = [problem for problem in problems if problem.where.startswith(place)]
-        boxes.append(_box(task, route, inherited, cells.get((task, key)), wrong, chosen == Chosen(task, key)))
-    here = chosen == Chosen(task)
+        boxes.append(
+            _box(task, route, inherited, cells.get((task, key)), wrong, chosen is not None and chosen.at(task, key))
+        )
+    here = chosen is not None and chosen.at(task)
     more = f'<td class="add"><button type="button" class="sb-button" {attributes(act="task", task=task)}>'
     return (
         f'<tr><th scope="row" class="task" aria-selected="{str(here).lower()}" tabindex="0" role="button" '

@@ -69,7 +69,8 @@ ENGLISH = {
     "source.gym_seed": "Seed",
     "source.gym_make": "Generate the rows",
     "source.examples": "Examples",
-    "tasks.caption": "Beside the rows: their share. Write the name of another task over a task's name to merge the two. Lengths are characters: the median, and what 95 % of the rows stay below.",
+    "tasks.caption": "Beside the rows: their share. Write another task's name over a task's to merge the two. "
+    "Lengths are characters: the median, and what 95 % of the rows stay below.",
     "tasks.rename": "Name of the task {task}",
     "tasks.share": "Share of {task} in training, in %",
     "tasks.browse": "Browse",
@@ -146,7 +147,7 @@ ENGLISH = {
     "browse.held_out": "held out",
     "browse.nothing": "No rows are like that.",
     "browse.only": "Only {place} is shown.",
-    "browse.all": "Show all rows",
+    "browse.all": "Show the others too",
     "browse.gone": "There is no such row to show.",
     "browse.back": "Back",
     "browse.forth": "Next",

@@ -159,6 +159,7 @@ def test_rows_are_browsed_by_task_text_and_page_and_a_warning_leads_to_its_row(p
     page.get_by_label("Text in the prompt").fill("question 1")
     pick(page, "browse-task", "a")
     expect(shown.first).to_contain_text("question 1")
+    expect(shown.first).to_contain_text("a")
     long = page.locator("#browse-rows details").first
     long.locator("summary").click()
     expect(long.locator("pre")).to_be_visible()

@@ -167,6 +167,7 @@ class TestReadingScores:
         expect(long).to_have_attribute("open", "")
         assert long.bounding_box()["height"] > 2 * height
         groups.get_by_label("Task").select_option("sum")
+        expect(groups.locator(".sb-card")).to_have_count(1)
         groups.get_by_role("button", name="Total").click()
         expect(groups.locator("th[aria-sort=descending]")).to_be_visible()
         totals = [float(text) for text in groups.locator("tbody tr td:nth-child(4)").all_inner_texts()]
@@ -190,6 +191,7 @@ class TestReadingScores:
         page.locator(".sb-step", has_text="Rewards").click()
         expect(page.locator("#grid")).to_contain_text("slow")
         page.locator(".sb-step", has_text="Preview").click()
+        expect(status).to_contain_text("Scoring:")
         page.reload()
         expect(status).to_contain_text("Scoring:")
         draft(rewards={"default": [{"name": "length", "params": {"unit": "characters", "maximum": 4}}]})
@@ -267,12 +269,14 @@ class TestTrying:
         samples()
         page = open_page("preview")
         probes = page.locator("#preview-probes")
-        card = probes.locator(".sb-card", has_text="Gold is the reference").first
-        expect(card.locator(".sb-wrong")).to_contain_text("'empty'")
+        card = probes.locator(".sb-card", has=page.get_by_role("heading", name="sum"))
+        expect(card.locator(".sb-wrong")).to_contain_text("'echo'")
         expect(card.locator(".sb-wrong")).to_contain_text("reward")
         colour = card.locator(".sb-bad-row").first.locator("th").evaluate("found => getComputedStyle(found).color")
         assert colour == "rgb(192, 38, 45)"
-        expect(probes.locator(".sb-card").nth(1)).to_contain_text("Nothing beats gold")
+        expect(probes.locator(".sb-card", has=page.get_by_role("heading", name="word"))).to_contain_text(
+            "Nothing beats gold"
+        )
 
 
 class TestTakingAway:
