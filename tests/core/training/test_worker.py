@@ -30,8 +30,8 @@ def start(model, tmp_path):
     """Launches runs of the toy spec; none outlives its test."""
     runs = []
 
-    def launched(rewards=None, answers=None, on_reward_error="mask", **grpo):
-        rows = [{**row, "answer": (answers or {}).get(row["task"], row["answer"])} for row in tagged_rows(20)]
+    def launched(rewards=None, on_reward_error="mask", **grpo):
+        rows = tagged_rows(20)
         document = spec_document(model, write_rows(tmp_path / "rows.jsonl", rows), **grpo)
         document["rewards"] = rewards or document["rewards"]
         document["on_reward_error"] = on_reward_error
@@ -242,17 +242,17 @@ class TestEndings:
 
     @pytest.mark.parametrize(("on_error", "reason"), [("mask", "finished"), ("stop", "failed")])
     def test_a_reward_that_cannot_decide_is_masked_and_counted_or_ends_the_run(self, start, on_error, reason):
-        undecided = {"name": "math_answer", "weight": 2}
+        code = "def score(completion, row): raise ValueError('no moon')"  # which no check can know before a run
+        undecided = {"name": "custom", "weight": 2, "params": {"code": code}}
         run, process = start(
             rewards={"short": [{"name": "length"}], "long": [{"name": "length"}, undecided]},
-            answers={"long": "the moon"},
             on_reward_error=on_error,
             max_steps=1,
         )
         process.wait(timeout=120)
         assert run.exit().reason == reason, run.log_path.read_text()
         if on_error == "stop":
-            assert "'the moon' cannot be read as mathematics" in run.exit().message
+            assert "ValueError: no moon" in run.exit().message
             return
         (record,) = [record for record in run.records() if record["split"] == "train"]
         tasks = {task["task"]: task for task in record["tasks"]}
@@ -262,7 +262,7 @@ class TestEndings:
         long = frame[frame["task"] == "long"]
         assert long["total"].isna().all()
         assert (long["advantage"] == 0).all()
-        assert long["error/math_answer"].str.contains("the moon").all()
+        assert long["error/custom"].str.contains("no moon").all()
 
 
 class TestExample:
