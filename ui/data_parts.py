@@ -84,5 +84,5 @@ def readable(value: Any) -> str:
     whole = f'<pre class="sb-text">{escape(text[:MOST_CHARACTERS])}{more}</pre>'
     if len(text) <= LONG and text.count("\n") < 2:
         return whole
-    start = f'<summary><span class="sb-text">{escape(text[:400])}</span></summary>'
+    start = f'<summary><span class="sb-text">{escape(" ".join(text[:600].split()))}</span></summary>'
     return f'<details class="sb-long">{start}{whole}</details>'

@@ -79,19 +79,15 @@ def table_html(
     known = {found.task: found for found in statistics or ()}
     head = f'<th scope="col">{escape(t("column.task"))}</th>'
     head += "".join(f'<th scope="col" class="number">{escape(name)}</th>' for name in NUMBERS)
-    head += (
-        "".join(f'<th scope="col">{escape(name)}</th>' for name in WORDS)
-        + f'<th scope="col"><span class="sb-hidden">{escape(t("column.actions"))}</span></th>'
-    )
+    head += "".join(f'<th scope="col">{escape(name)}</th>' for name in WORDS)
     whole = max(sum(counts.values()), 1)
     lines = [
         _line(n, task, rows, rows / whole, held_out.get(task, 0), mix[task], draft, known.get(task))
         for n, (task, rows) in enumerate(counts.items())
     ]
     return (
-        f'<div class="sb-scroll"><table class="sb-table sb-tasks">'
-        f'<caption class="sb-note">{escape(t("tasks.caption"))}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+        f'<div class="sb-scroll"><table class="sb-table sb-tasks"><thead><tr>{head}</tr></thead>'
+        f'<tbody>{"".join(lines)}</tbody></table></div><p class="sb-note">{escape(t("tasks.caption"))}</p>'
     )
 
 
@@ -113,11 +109,8 @@ def _line(
     actions = button(t("tasks.browse"), kind="link", act="browse", task=task)
     actions += button(t("tasks.split"), kind="link", act="split", task=task)
     actions += button(t("tasks.drop"), kind="link", act="drop", task=task)
-    return (
-        f'<tr><th scope="row" class="name"><span class="sb-name">{swatch(task_colour(n))}{name}</span></th>'
-        f"{numbers}{_words(known)}"
-        f'<td class="sb-row-actions">{actions}</td></tr>'
-    )
+    title = f'<span class="sb-name">{swatch(task_colour(n))}{name}</span><div class="sb-row-actions">{actions}</div>'
+    return f'<tr><th scope="row" class="name">{title}</th>{numbers}{_words(known)}</tr>'
 
 
 def _percent(part: float) -> str:

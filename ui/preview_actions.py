@@ -25,8 +25,9 @@ JOBS = {
 }
 
 
-def look(choice: Choice, event: gr.EventData) -> Any:
+def look(name: str, choice: Choice, event: gr.EventData) -> Any:
     """Another task, order, page or column."""
+    choice = choice.of(name)
     match said(event):
         case {"act": "task", "task": str(task)}:
             return replace(choice, task="" if task == choice.task else task, page=0)
@@ -73,10 +74,15 @@ def act(name: str, event: gr.EventData) -> Any:
     return gr.skip()
 
 
-def compare(name: str, against: str | None) -> str:
+def choose_against(name: str, choice: Choice, against: str | None) -> Choice:
+    """Compare with something else."""
+    return replace(choice.of(name), against=against or preview_compare.KEPT)
+
+
+def compare(name: str, choice: Choice, against: str | None) -> Choice:
     """Score the samples by what is compared with."""
-    chosen = against or preview_compare.KEPT
-    preview_compare.start(opened(name), chosen)
+    chosen = choose_against(name, choice, against)
+    preview_compare.start(opened(name), chosen.against)
     return chosen
 
 

@@ -118,15 +118,15 @@ def chosen(project: Project, against: str) -> str:
     return against or (job.result.against if job is not None and isinstance(job.result, Earlier) else KEPT)
 
 
-def comparison_token(now: Known, choice: Choice, against: str) -> str:
+def comparison_token(now: Known, choice: Choice) -> str:
     """Changes whenever `comparison_html` does."""
     job = comparing(now.project)
-    return f"{now.token} {choice.task} {against} {job.token if job else ''} {job.cancelled() if job else ''}"
+    return f"{now.token} {choice.task} {choice.against} {job.token if job else ''} {job.cancelled() if job else ''}"
 
 
-def comparison_html(now: Known, choice: Choice, against: str) -> str:
+def comparison_html(now: Known, choice: Choice) -> str:
     """What is otherwise under the rewards that are shown."""
-    job, against = comparing(now.project), chosen(now.project, against)
+    job, against = comparing(now.project), chosen(now.project, choice.against)
     if now.preview is None or now.scored.preview is None:
         return ""
     if against == KEPT:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -17,7 +17,7 @@ from ui import preview_compare, preview_probes
 from ui.frame import QUIET, View, opened
 from ui.html import LISTEN, said
 from ui.messages import told
-from ui.preview_actions import act, compare, download, look, save_table
+from ui.preview_actions import act, choose_against, compare, download, look, save_table
 from ui.preview_download import download_html
 from ui.preview_figures import distribution_figure, share_figure
 from ui.preview_reports import details_html, overview_html
@@ -64,57 +64,54 @@ class Part:
     """
 
     name: str
-    token: Callable[[Known, Choice, str], str]
-    draw: Callable[[Known, Choice, str], Any]
+    token: Callable[[Known, Choice], str]
+    draw: Callable[[Known, Choice], Any]
 
 
-def _looked(now: Known, choice: Choice, _: str) -> str:
-    return f"{now.token} {choice}"
+def _looked(now: Known, choice: Choice) -> str:
+    return f"{now.token} {replace(choice, against='')}"
 
 
-def _of_task(now: Known, choice: Choice, _: str) -> str:
+def _of_task(now: Known, choice: Choice) -> str:
     return f"{now.token} {choice.task}"
 
 
-def _groups(now: Known, choice: Choice, _: str) -> str:
+def _groups(now: Known, choice: Choice) -> str:
     if now.preview is None:
         return ""
     return groups_html(now.preview, now.preview.advantages(now.normalisation), choice, now.colours)
 
 
-def _saved_token(now: Known, _: Choice, against: str) -> str:
-    return f"{now.project.name} {preview_compare.choices(now.project)} {preview_compare.chosen(now.project, against)}"
+def _saved_token(now: Known, choice: Choice) -> str:
+    chosen = preview_compare.chosen(now.project, choice.against)
+    return f"{now.project.name} {preview_compare.choices(now.project)} {chosen}"
 
 
-def _saved(now: Known, _: Choice, against: str) -> gr.Dropdown:
+def _saved(now: Known, choice: Choice) -> gr.Dropdown:
     found = preview_compare.choices(now.project)
-    chosen = preview_compare.chosen(now.project, against)
+    chosen = preview_compare.chosen(now.project, choice.against)
     return gr.Dropdown(choices=found, value=chosen if chosen in [name for _, name in found] else preview_compare.KEPT)
 
 
 PARTS = (
-    Part("status", lambda now, *_: status_token(now), lambda now, *_: status_html(now)),
-    Part("found", lambda now, *_: str(_shown(now)), lambda now, *_: gr.Column(visible=_shown(now))),
-    Part("bring", lambda now, *_: f"{now.project.name} {_begun(now)}", lambda now, *_: _sources(now)),
-    Part("overview", _of_task, lambda now, choice, _: overview_html(now.reports, choice, now.colours)),
-    Part("shares", lambda now, *_: now.token, lambda now, *_: share_figure(now.reports, now.colours)),
-    Part("note", lambda now, *_: now.token, lambda now, *_: note_html(now)),
-    Part("weights", _of_task, lambda now, choice, _: weights_html(now, choice)),
+    Part("status", lambda now, _: status_token(now), lambda now, _: status_html(now)),
+    Part("found", lambda now, _: str(_shown(now)), lambda now, _: gr.Column(visible=_shown(now))),
+    Part("bring", lambda now, _: f"{now.project.name} {_begun(now)}", lambda now, _: _sources(now)),
+    Part("overview", _of_task, lambda now, choice: overview_html(now.reports, choice, now.colours)),
+    Part("shares", lambda now, _: now.token, lambda now, _: share_figure(now.reports, now.colours)),
+    Part("note", lambda now, _: now.token, lambda now, _: note_html(now)),
+    Part("weights", _of_task, lambda now, choice: weights_html(now, choice)),
     Part("groups", _looked, _groups),
     Part(
         "scores",
-        lambda now, choice, _: f"{now.score_token} {choice.task}",
-        lambda now, choice, _: distribution_figure(now.reports_of(choice.task), now.colours),
+        lambda now, choice: f"{now.score_token} {choice.task}",
+        lambda now, choice: distribution_figure(now.reports_of(choice.task), now.colours),
     ),
-    Part("details", _of_task, lambda now, choice, _: details_html(now.reports_of(choice.task), now.colours)),
-    Part(
-        "probes",
-        lambda now, choice, _: preview_probes.probes_token(now, choice),
-        lambda now, choice, _: preview_probes.probes_html(now, choice),
-    ),
+    Part("details", _of_task, lambda now, choice: details_html(now.reports_of(choice.task), now.colours)),
+    Part("probes", preview_probes.probes_token, preview_probes.probes_html),
     Part("against", _saved_token, _saved),
     Part("comparison", preview_compare.comparison_token, preview_compare.comparison_html),
-    Part("download", lambda now, *_: now.token, lambda now, *_: download_html(now)),
+    Part("download", lambda now, _: now.token, lambda now, _: download_html(now)),
 )
 
 
@@ -137,7 +134,7 @@ def _sources(now: Known) -> gr.Accordion:
 def build(project: gr.Textbox, page: gr.Textbox) -> View:
     """Status, sources, what the samples say, probes, comparison, download."""
     gr.Markdown(f"## {t('preview.question')}", elem_classes="question")
-    choice, seen, against = gr.State(Choice()), gr.State(), gr.Textbox("", visible=False)
+    choice, seen = gr.State(Choice()), gr.State()
     made: dict[str, Any] = {
         "status": _live("preview-status", LISTEN + ASK_REMOVE % json.dumps(t("preview.remove_sure")))
     }
@@ -158,12 +155,12 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
             made["download"] = _live("preview-download")
             file = gr.DownloadButton(elem_id="preview-file-made", elem_classes="sb-hidden")
     outputs = [*(made[part.name] for part in PARTS), *sources.outputs, seen]
-    refresh = {"fn": show, "inputs": [project, seen, choice, against], "outputs": outputs, **QUIET}
+    refresh = {"fn": show, "inputs": [project, seen, choice], "outputs": outputs, **QUIET}
     sources.connect(project, refresh)
-    _connect(project, page, choice, seen, against, made, refresh)
-    _connect_comparison(project, against, made, save, refresh)
+    _connect(project, page, choice, made, refresh)
+    _connect_comparison(project, choice, made, save, refresh)
     made["download"].click(told(download), project, file, **QUIET).then(None, js=FETCH, api_visibility="private")
-    return View(show, seen, outputs, [choice, against])
+    return View(show, seen, outputs, [choice])
 
 
 def _live(elem_id: str, js: str = LISTEN) -> gr.HTML:
@@ -191,53 +188,44 @@ def _comparison(made: dict[str, Any]) -> dict[str, Any]:
 
 
 def _connect(
-    project: gr.Textbox,
-    page: gr.Textbox,
-    choice: gr.State,
-    seen: gr.State,
-    against: gr.Textbox,
-    made: dict[str, Any],
-    refresh: dict[str, Any],
+    project: gr.Textbox, page: gr.Textbox, choice: gr.State, made: dict[str, Any], refresh: dict[str, Any]
 ) -> None:
     looking = [made[name] for name in ("overview", "groups")]
     for trigger in (*(part.click for part in looking), made["groups"].input):
-        trigger(look, choice, choice, **QUIET).then(**refresh)
+        trigger(look, [project, choice], choice, **QUIET).then(**refresh)
     for name in ("status", "note", "details", "probes", "comparison"):
         made[name].click(told(act), project, page, **QUIET).then(**refresh)
-    inputs = [project, seen, choice, against]
     moving = {**QUIET, "concurrency_limit": 4, "trigger_mode": "multiple"}
-    made["weights"].input(told(moved), inputs, refresh["outputs"], **moving)
-    project.change(lambda: (Choice(), ""), None, [choice, against], **QUIET)
+    made["weights"].input(told(moved), refresh["inputs"], refresh["outputs"], **moving)
 
 
 def _connect_comparison(
-    project: gr.Textbox, against: gr.Textbox, made: dict[str, Any], save: dict[str, Any], refresh: dict[str, Any]
+    project: gr.Textbox, choice: gr.State, made: dict[str, Any], save: dict[str, Any], refresh: dict[str, Any]
 ) -> None:
-    made["against"].input(lambda name: name, made["against"], against, **QUIET).then(**refresh)
-    save["go"].click(told(compare), [project, made["against"]], against, **QUIET).then(**refresh)
+    against = [project, choice, made["against"]]
+    made["against"].input(choose_against, against, choice, **QUIET).then(**refresh)
+    save["go"].click(told(compare), against, choice, **QUIET).then(**refresh)
     save["save"].click(told(save_table), [project, save["name"]], save["name"], **QUIET).then(**refresh)
 
 
-def show(name: str, seen: Any, choice: Choice, against: str) -> tuple[Any, ...]:
+def show(name: str, seen: Any, choice: Choice) -> tuple[Any, ...]:
     """What has changed since `seen`."""
-    now = known(opened(name))
+    now, choice = known(opened(name)), choice.of(name)
     if _shown(now):
         preview_probes.start_when_due(now)
     before = seen or {}
-    tokens = {part.name: part.token(now, choice, against) for part in PARTS} | {"sources": sources_token(now)}
+    tokens = {part.name: part.token(now, choice) for part in PARTS} | {"sources": sources_token(now)}
     if tokens == before:
         return (gr.skip(),) * (len(PARTS) + 8)
-    drawn = [
-        gr.skip() if before.get(part.name) == tokens[part.name] else part.draw(now, choice, against) for part in PARTS
-    ]
+    drawn = [gr.skip() if before.get(part.name) == tokens[part.name] else part.draw(now, choice) for part in PARTS]
     form = [gr.skip()] * 7 if before.get("sources") == tokens["sources"] else fill(now)
     return (*drawn, *form, tokens)
 
 
-def moved(name: str, seen: Any, choice: Choice, against: str, event: gr.EventData) -> tuple[Any, ...]:
+def moved(name: str, seen: Any, choice: Choice, event: gr.EventData) -> tuple[Any, ...]:
     """Try what the sliders say; they themselves stay as they are."""
     project = opened(name)
     try_out(project, said(event))
     now = known(project)
-    kept = {**(seen or {}), "weights": _of_task(now, choice, against)}
-    return show(name, kept, choice, against)
+    kept = {**(seen or {}), "weights": _of_task(now, choice.of(name))}
+    return show(name, kept, choice)

@@ -31,18 +31,26 @@ class Choice:
     """What a tab looks at.
 
     Attributes:
+        project: in which; in another one nothing is chosen (`of`).
         task: of which groups are shown; empty for all.
         order: of the groups: `rows`, `spread`, `errors` or `flat`.
         by: the column that sorts a group's completions; empty for the order in which they were sampled.
         rising: whether the lowest come first.
         page: of groups, from 0.
+        against: the routing table to compare with, by name; empty for what was compared last.
     """
 
+    project: str = ""
     task: str = ""
     order: str = "rows"
     by: str = ""
     rising: bool = False
     page: int = 0
+    against: str = ""
+
+    def of(self, project: str) -> Choice:
+        """What is looked at in a project."""
+        return self if self.project == project else Choice(project)
 
 
 @dataclass(frozen=True)

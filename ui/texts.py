@@ -426,7 +426,6 @@ ENGLISH = {
     "column.copies": "Copies",
     "column.empty_columns": "Empty in some rows",
     "column.language": "Language",
-    "column.actions": "Actions",
     "column.in_file": "In the files",
     "column.contents": "Holds",
     "column.first_values": "First values",

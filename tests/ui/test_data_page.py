@@ -221,6 +221,7 @@ def test_markup_in_rows_is_shown_not_obeyed(page, tmp_path):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_narrow_window_in_light_and_dark(open_page, project, tmp_path, scheme):
     page = open_page("data", width=390, height=844, scheme=scheme)
+    expect(head(page)).to_contain_text("No rows yet")
     upload(page, write_rows(tmp_path / "rows.jsonl", tagged_rows(20)))
     expect(lines(page)).to_have_count(2)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,6 +1,7 @@
 """The page Preview in a real browser: samples are brought and scored, weights tried, rewards probed and compared."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -191,6 +192,7 @@ class TestReadingScores:
         page.locator(".sb-step", has_text="Rewards").click()
         expect(page.locator("#grid")).to_contain_text("slow")
         page.locator(".sb-step", has_text="Preview").click()
+        expect(page).to_have_url(re.compile("view=preview"))  # what a refresh goes by
         expect(status).to_contain_text("Scoring:")
         page.reload()
         expect(status).to_contain_text("Scoring:")
