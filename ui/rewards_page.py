@@ -33,7 +33,7 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
     grid.click(clicked, [project, chosen], [chosen, page], api_visibility="private").then(**refresh)
     note.click(note_clicked, [project], [page], api_visibility="private").then(**refresh)
 
-    @gr.render([project, chosen], triggers=[chosen.change], show_progress="hidden")
+    @gr.render([project, chosen], triggers=[chosen.change], show_progress="hidden", concurrency_limit=1)
     def below(name: str, what: Chosen | None) -> None:
         if what is None or what.project != name:
             gr.HTML(f'<p class="sb-note">{t("rewards.choose")}</p>')
