@@ -26,7 +26,11 @@ bench: .venv/app-installed
 	$(BIN)/python bench/scoring.py | tee bench/scoring.md
 	$(BIN)/python bench/sandbox.py | tee bench/sandbox.md
 	$(BIN)/python bench/app.py | tee bench/app.md
+	$(BIN)/python bench/monitor.py | tee bench/monitor.md
 	$(BIN)/python bench/memory.py | tee bench/memory.md
+	$(BIN)/python bench/estimate.py | tee bench/estimate.md
+	$(BIN)/python bench/runs.py | tee bench/runs.md
+	$(BIN)/python bench/kills.py | tee bench/kills.md
 	$(BIN)/python bench/step.py | tee bench/step.md
 	$(BIN)/python bench/curves.py | tee bench/curves.md
 

@@ -1,4 +1,4 @@
-"""How light the app around training is: first page, start of a worker, data of a million rows, scoring, plots.
+"""How light the app around training is: first page, start of a worker, data of a million rows, scoring.
 
 Prints Markdown tables; `python bench/app.py > bench/app.md` commits them. Takes some minutes.
 """
@@ -6,7 +6,6 @@ Prints Markdown tables; `python bench/app.py > bench/app.md` commits them. Takes
 from __future__ import annotations
 
 import json
-import os
 import random
 import statistics
 import subprocess
@@ -17,7 +16,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,8 +23,9 @@ from reading import PROJECT, READERS, read
 
 sys.path.insert(0, str(PROJECT))
 
+from core.launch import launch
 from core.routing import RoutingTable
-from core.runs import RunFolder, create_run, kill, launch
+from core.runs import create_run, kill
 from core.scoring import Scorer
 from core.spec import Route, read_spec
 from rewards import registry
@@ -35,7 +34,6 @@ from rewards.declaration import Batch
 ROUNDS = 3
 PORT = 7961
 ROWS = 1_000_000
-STEPS, TASKS, REWARDS = 20_000, 4, 2
 TASK_ROUTES = {
     "math": ("math_answer", {"answer": "42"}, "The answer is 42."),
     "word": ("exact_match", {"answer": "Paris"}, "Paris"),
@@ -45,13 +43,12 @@ TASK_ROUTES = {
 
 
 def main() -> None:
-    """All five parts."""
+    """All four parts."""
     with tempfile.TemporaryDirectory() as folder:
         first_page()
         worker_start(Path(folder))
         data(Path(folder))
         scoring()
-        plots(Path(folder) / "runs")
 
 
 def first_page() -> None:
@@ -163,52 +160,6 @@ def bare_calls(task: str, count: int) -> None:
     reward, columns, text = TASK_ROUTES[task]
     batch = Batch([[]] * count, [text] * count, {name: [value] * count for name, value in columns.items()})
     registry()[reward].score(batch, {})
-
-
-def plots(root: Path) -> None:
-    """What the server does for one viewer of a run of 20,000 steps: at the first look, and after each further step."""
-    os.environ["SIGNALBOX_RUNS"] = str(root)
-    from ui.monitor_page import show_run
-
-    run = RunFolder(root / "long")
-    run.path.mkdir(parents=True)
-    run.spec_path.write_text("{}")
-    with run.metrics_path.open("w") as file:
-        file.writelines(json.dumps(record(step)) + "\n" for step in range(1, STEPS + 1))
-    size = run.metrics_path.stat().st_size / 1e6
-    first = seconds(lambda: show_run("long", None))
-    refreshes, sent = [], 0
-    for step in range(STEPS + 1, STEPS + 11):
-        with run.metrics_path.open("a") as file:
-            file.write(json.dumps(record(step)) + "\n")
-        shown: list[Any] = []
-        refreshes.append(seconds(lambda shown=shown: shown.append(show_run("long", None))))
-        sent = len(json.dumps(shown[0][4].value)) // 1000
-    whole = seconds(run.records)
-    print(f"\n## Plots\n\nA run of {STEPS:,} steps, {TASKS} tasks, {REWARDS} rewards each: {size:.0f} MB of metrics\n")
-    print("| what | ms |\n|---|---|")
-    print(f"| first look | {first * 1e3:.0f} |")
-    print(f"| after a further step, median of {len(refreshes)} | {statistics.median(refreshes) * 1e3:.0f} |")
-    print(f"| reading all metrics anew, for comparison | {whole * 1e3:.0f} |")
-    print(f"\nA figure is {sent} kB.")
-
-
-def record(step: int) -> dict[str, Any]:
-    """A step as the worker writes it."""
-    rng = random.Random(step)
-    reward = {"reward": "r", "weight": 1.0, "mean": 0.5, "std": 0.5, "count": 8, "errors": 0, "not_applicable": 0}
-    tasks = [
-        {"task": f"task-{n}", "count": 8, "groups": 1, "share": 0.25, "reward": rng.random(), "reward_std": 0.4}
-        | {"scored": 8, "errors": 0, "zero_std": 0.1, "signal": 0.25, "length": 30.0, "clipped": 0.1}
-        | {"rewards": [{**reward, "reasons": {}}] * REWARDS}
-        for n in range(TASKS)
-    ]
-    base = {"step": step, "steps": STEPS + 10, "split": "train", "time": 0.0, "reward": 0.5, "tasks": tasks}
-    return {
-        **base,
-        "seconds": {"all": 4.0, "generate": 2.0, "score": 0.1},
-        "trainer": {f"metric/{n}": 0.5 for n in range(25)},
-    }
 
 
 def middle(action: Callable[[], object]) -> float:

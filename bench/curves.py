@@ -16,7 +16,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from core.runs import PROJECT, RunFolder, create_run, launch
+from core.launch import launch
+from core.runs import PROJECT, RunFolder, create_run
 from core.spec import Engine, read_spec
 
 SEEDS = (1, 2, 3)

@@ -24,7 +24,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from core.runs import ALLOCATOR, create_run
+from core.launch import ALLOCATOR
+from core.runs import create_run
 from core.spec import parse_spec
 
 GROUP = 8

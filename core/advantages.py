@@ -2,16 +2,20 @@
 
 TRL's formulas (GRPO, arXiv 2402.03300; batch scaling, arXiv 2508.08221; no scaling, Dr. GRPO, arXiv 2503.20783;
 normalize_then_sum, GDPO, arXiv 2601.05242), in float64. What is added: a completion that could not be scored, or to
-which no reward applies, is left out of its group's mean and spread, and its advantage is 0.
+which no reward applies, is left out of its group's mean and spread, and its advantage is 0; and the tasks may be
+brought to one scale (core.task_scale).
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.scores import Scores
 from core.spec import Normalisation
+from core.task_scale import factors
 
 EPSILON = 1e-4  # TRL's, added to every standard deviation
 FLAT = 1e-8  # below this, a group's rewards are all the same (numpy's and TRL's absolute tolerance)
@@ -20,17 +24,26 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-def advantages(scores: Scores, groups: Ints, normalisation: Normalisation) -> Floats:
+def advantages(
+    scores: Scores, groups: Ints, normalisation: Normalisation, sizes: Mapping[str, float] | None = None
+) -> Floats:
     """The advantage of each of n completions.
 
     Args:
         scores: scores of n completions.
         groups: the group of each completion (n), any integers.
-        normalisation: which of TRL's formulas.
+        normalisation: which of TRL's formulas, and whether tasks are brought to one scale.
+        sizes: of each task's advantages so far, where the scale is a running one; these completions' own without.
 
     Returns:
         n finite numbers; 0 where there is no total, and for a group whose rewards are all the same.
     """
+    found = unscaled(scores, groups, normalisation)
+    return found * _factors(found, scores, normalisation, sizes)
+
+
+def unscaled(scores: Scores, groups: Ints, normalisation: Normalisation) -> Floats:
+    """The advantages by TRL's formula alone (n)."""
     if normalisation.multi_objective_aggregation == "normalize_then_sum":
         found = _normalize_then_sum(scores, groups)
     else:
@@ -39,12 +52,17 @@ def advantages(scores: Scores, groups: Ints, normalisation: Normalisation) -> Fl
 
 
 def contributions(scores: Scores, groups: Ints, normalisation: Normalisation) -> Floats:
-    """What each reward adds to each advantage (n, k): the rows add up to `advantages`.
+    """What each reward adds to each advantage (n, k): the rows add up to `advantages` of these completions alone.
 
     A reward that does not apply adds its group's mean with the other sign, as a score of 0 would: that is what it does
     to the total. Where rewards cancel each other to the same total for the whole group, all of it is 0, since the group
     teaches nothing.
     """
+    found = _unscaled_contributions(scores, groups, normalisation)
+    return found * _factors(unscaled(scores, groups, normalisation), scores, normalisation)[:, None]
+
+
+def _unscaled_contributions(scores: Scores, groups: Ints, normalisation: Normalisation) -> Floats:
     known = ~np.isnan(scores.totals)
     found = np.zeros(scores.values.shape)
     if not known.any():
@@ -53,7 +71,7 @@ def contributions(scores: Scores, groups: Ints, normalisation: Normalisation) ->
         parts = _standardised(scores, groups)
         total = np.where(known, parts.sum(axis=1), np.nan)
         found[known] = (parts[known] - parts[known].mean(axis=0)) / (_spread(total) + EPSILON)
-        return found
+        return np.where(np.abs(found) < FLAT, 0.0, found)
     centred, spread = _centred(scores.totals, groups)
     scale = _scale(scores.totals, spread, normalisation.scale_rewards)
     for k in range(len(scores.keys)):
@@ -73,6 +91,25 @@ def group_spread(totals: Floats, groups: Ints) -> Floats:
     return _moments(totals, groups)[1]
 
 
+def without_signal(advantages: Floats, groups: Ints) -> NDArray[np.bool_]:
+    """Which groups teach nothing: every advantage in them is 0. One value a group, groups in ascending order.
+
+    >>> without_signal(np.array([0.0, 0.0, 1.0, -1.0]), np.array([3, 3, 5, 5])).tolist()
+    [True, False]
+    """
+    names, index = np.unique(groups, return_inverse=True)
+    silent: NDArray[np.bool_] = np.bincount(index, weights=np.abs(advantages) >= FLAT, minlength=len(names)) == 0
+    return silent
+
+
+def _factors(
+    found: Floats, scores: Scores, normalisation: Normalisation, sizes: Mapping[str, float] | None = None
+) -> Floats:
+    if normalisation.task_scale == "none":
+        return np.ones(len(found))
+    return factors(found, scores.tasks, sizes if normalisation.task_scale == "running" else None)
+
+
 def _sum_then_normalize(totals: Floats, groups: Ints, scale: str) -> Floats:
     centred, spread = _centred(totals, groups)
     return centred / _scale(totals, spread, scale)
@@ -89,7 +126,10 @@ def _normalize_then_sum(scores: Scores, groups: Ints) -> Floats:
     total: Floats = _standardised(scores, groups).sum(axis=1)
     total[np.isnan(scores.totals)] = np.nan
     known = total[~np.isnan(total)]
-    return (total - known.mean()) / (_spread(total) + EPSILON) if known.size else total
+    if not known.size:
+        return total
+    found: Floats = (total - known.mean()) / (_spread(total) + EPSILON)
+    return np.where(np.abs(found) < FLAT, 0.0, found)  # the mean is 0 but for rounding: no signal in a silent group
 
 
 def _standardised(scores: Scores, groups: Ints) -> Floats:

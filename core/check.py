@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,12 +14,14 @@ import pyarrow.compute as pc
 from core.data import Data, load_data, task_counts
 from core.errors import Problem, UserError, did_you_mean
 from core.models import EMBEDDED, model_source
-from core.options import check_options, grpo_settings
+from core.options import check_options, generation_batch, grpo_settings
 from core.prompts import PLACEHOLDER
+from core.reporting import check_reporting
 from core.routing import TaskColumns, check_coverage, check_routes, sound
 from core.row_check import check_rows
 from core.sandbox import Level, level
 from core.spec import RunSpec
+from core.task_scale import TOKEN_SUMS
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -35,11 +37,13 @@ class Report:
         problems: errors and warnings, in reading order of the spec.
         data: the rows, where they could be read.
         sandbox: how well programs are kept in here, where a reward runs any.
+        of_rows: those of the problems that reading the rows found; their places are files, not fields.
     """
 
     problems: tuple[Problem, ...]
     data: Data | None
     sandbox: Level | None = None
+    of_rows: tuple[Problem, ...] = ()
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -64,21 +68,24 @@ def check(spec: RunSpec, try_rows: bool = True) -> Report:
     problems += _check_sandbox(sandbox)
     for part, given in (("grpo", spec.grpo), ("lora", spec.lora)):
         problems += check_options(part, given)
-    if not any(problem.where.startswith("grpo") for problem in problems):
+    sound = not any(problem.where.startswith("grpo") for problem in problems)
+    if sound:
         problems += [*_check_batch(spec), *_check_steps(spec)]
+        problems += check_reporting(spec.grpo.get("report_to"))
+        problems += _check_task_tokens(spec)
     problems += _check_model(spec.model)
     try:
         data = load_data(spec.data)
     except UserError as error:
-        return Report((*problems, *error.problems), None, sandbox)
+        return Report((*problems, *error.problems), None, sandbox, error.problems)
     problems += check_coverage(spec.rewards, task_columns(data.train), named=spec.tasks)
     if try_rows and not any(problem.severity == "error" for problem in problems):
         problems += check_rows(spec.rewards, data.train)
     problems += [*data.warnings, *_check_held_out(spec, data)]
     counts = task_counts(data.train)
-    problems += [*_check_shares(spec, counts), *_check_tasks_per_batch(spec, counts)]
+    problems += [*_check_shares(spec, counts), *(_check_tasks_per_batch(spec, counts) if sound else ())]
     problems += _check_templates(spec, data.train.column_names)
-    return Report(tuple(problems), data, sandbox)
+    return Report(tuple(problems), data, sandbox, tuple(data.warnings))
 
 
 def _runs_programs(spec: RunSpec) -> bool:
@@ -119,7 +126,7 @@ def _nulls(column: pa.ChunkedArray) -> int:
 def _check_batch(spec: RunSpec) -> list[Problem]:
     settings = grpo_settings(spec.grpo)
     group = settings["num_generations"]
-    batch = _generation_batch(settings)
+    batch = generation_batch(settings)
     if group is None or group < 2:
         return [Problem("grpo.num_generations", f"a group of {group} has no spread.", "Use at least 2; 8 is usual.")]
     if batch < group or batch % group:
@@ -136,18 +143,12 @@ def _check_batch(spec: RunSpec) -> list[Problem]:
 def _check_tasks_per_batch(spec: RunSpec, counts: Mapping[str, int]) -> list[Problem]:
     """Whether a batch has room for a group of every task."""
     settings = grpo_settings(spec.grpo)
-    group, batch = settings["num_generations"], _generation_batch(settings)
+    group, batch = settings["num_generations"], generation_batch(settings)
     if not group or batch % group or batch // group >= len(counts):
         return []
     what = f"{batch // group} prompts at once for {len(counts)} tasks: each step trains some tasks only."
     mend = "Raise per_device_train_batch_size, or gradient_accumulation_steps."
     return [Problem("grpo.per_device_train_batch_size", what, mend, "warning")]
-
-
-def _generation_batch(settings: Mapping[str, Any]) -> int:
-    """Completions that are sampled at once."""
-    steps = settings.get("steps_per_generation") or settings.get("gradient_accumulation_steps", 1)
-    return int(settings.get("generation_batch_size") or settings["per_device_train_batch_size"] * steps)
 
 
 def _check_model(name: str) -> list[Problem]:
@@ -199,16 +200,28 @@ def _check_held_out(spec: RunSpec, data: Data) -> list[Problem]:
     ]
 
 
+def _check_task_tokens(spec: RunSpec) -> list[Problem]:
+    """Whether the loss is one that adds up tokens, where tasks are to count alike in it."""
+    loss = grpo_settings(spec.grpo).get("loss_type", "dapo")
+    if spec.normalisation.task_tokens == "loss" or loss in TOKEN_SUMS:
+        return []
+    alike = loss in ("grpo", "sapo")
+    what = "takes the mean of each completion, so this changes nothing" if alike else "cannot be weighted by task"
+    severity: Literal["error", "warning"] = "warning" if alike else "error"
+    mend = f"Use loss, or a loss_type of {', '.join(TOKEN_SUMS)}."
+    return [Problem("normalisation.task_tokens", f"loss_type {loss!r} {what}.", mend, severity)]
+
+
 def _check_shares(spec: RunSpec, counts: Mapping[str, int]) -> list[Problem]:
     fixed = {name: task.share for name, task in spec.tasks.items() if task.share is not None and name in counts}
     whole = sum(fixed.values())
     rest = [name for name in counts if name not in fixed]
     if whole > 1 + 1e-9:
-        return [Problem("tasks", f"the shares add up to {whole:.3g}, more than 1.", "Lower them.")]
+        return [Problem("tasks", f"the shares add up to {100 * whole:.3g} %, more than 100 %.", "Lower them.")]
     if rest and whole > 1 - 1e-9:
         return [Problem("tasks", f"the shares leave nothing for {', '.join(rest)}.", "Lower them.")]
     if fixed and not rest and whole < 1 - 1e-9:
-        return [Problem("tasks", f"the shares add up to {whole:.3g}; they are scaled to 1.", "", "warning")]
+        return [Problem("tasks", f"the shares add up to {100 * whole:.3g} %; they are scaled to 100 %.", "", "warning")]
     return []
 
 

@@ -1,26 +1,26 @@
-"""The command line, a function for each command. Prints; the work is done elsewhere."""
+"""The command line, a function for each command; those of runs are in core.run_commands. Prints, and asks others."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import yaml
 
 from core import progress
+from core.documents import read_document
 from core.errors import Problem, UserError, did_you_mean
 from core.reward_docs import bounds, outcome, parameter_rows, rewards_page
 from core.routing import RoutingTable, broken_files
-from core.runs import RunFolder, all_runs, create_run, kill, launch, state, stop
-from core.spec import DEFAULT_ROUTE, Plan, RunSpec, read_document, read_plan, read_spec
+from core.run_commands import add_run_commands, print_problems
+from core.runs import RunFolder
+from core.spec import DEFAULT_ROUTE, Plan, RunSpec, read_plan, read_spec
 from rewards import registry
 from rewards.declaration import Reward
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from core.scored_file import Tally
     from core.signal import TaskSignal
 
-POLL_S = 0.5
 MOST_REASONS = 5
 
 
@@ -41,18 +40,13 @@ def add_commands(commands: _SubParsersAction[ArgumentParser]) -> None:
     one = commands.add_parser("check", help="validate a run spec; exit status 1 on an error")
     one.add_argument("spec", type=Path, metavar="RUN.yaml")
     one.set_defaults(run=check)
-    one = commands.add_parser("train", help="train in the foreground; Ctrl-C stops at a checkpoint")
-    one.add_argument("spec", type=Path, metavar="RUN.yaml")
-    one.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/<time>-<name>)")
-    one.set_defaults(run=train)
-    one = commands.add_parser("resume", help="go on with a stopped, failed or lost run from its last checkpoint")
+    add_run_commands(commands)
+    one = commands.add_parser("evaluate", help="base against adapter on held-out rows: reward, pass@1, pass@k")
     one.add_argument("folder", type=Path, metavar="RUN_FOLDER")
-    one.set_defaults(run=resume)
-    one = commands.add_parser("stop", help="ask a run to finish its step, write a checkpoint and end")
-    one.add_argument("folder", type=Path, metavar="RUN_FOLDER")
-    one.set_defaults(run=stop_run)
-    one = commands.add_parser("runs", help="list runs and what state each is in")
-    one.set_defaults(run=list_runs)
+    one.add_argument("--checkpoint", type=int, metavar="N", help="of this step (default: the run's result)")
+    one.add_argument("--samples", type=int, metavar="K", help="completions of each row (default: 4)")
+    one.add_argument("--rows", type=int, metavar="N", help="held-out rows of each task (default: all)")
+    one.set_defaults(run=evaluate)
     one = commands.add_parser("score", help="score rows that carry completions")
     one.add_argument("file", type=Path, metavar="FILE.jsonl")
     one.add_argument("--plan", type=Path, required=True, metavar="RUN.yaml", help="a run spec, or its rewards part")
@@ -81,7 +75,7 @@ def check(arguments: Namespace) -> int:
 
     spec = read_spec(arguments.spec)
     report = check_spec(spec)
-    _print_problems(report.problems)
+    print_problems(report.problems)
     if report.data is not None:
         held_out = task_counts(report.data.held_out)
         for task, rows in task_counts(report.data.train).items():
@@ -97,41 +91,13 @@ def _counted(count: int, what: str) -> str:
     return f"{count} {what}{'s' * (count != 1)}"
 
 
-def train(arguments: Namespace) -> int:
-    """Check, start a worker, and follow it to its end."""
-    from core.check import check as check_spec
+def evaluate(arguments: Namespace) -> int:
+    """Sample and score both models, keep it in the run's folder, and print the figures."""
+    from core.evaluation_command import evaluate_run
 
-    spec = read_spec(arguments.spec)
-    report = check_spec(spec)
-    _print_problems(report.warnings)
-    if report.errors:
-        raise UserError(report.errors)
-    run = create_run(spec, arguments.out)
-    return _follow(run, launch(run))
-
-
-def resume(arguments: Namespace) -> int:
-    """Go on from the last checkpoint, with the run's own spec."""
-    run = _existing(arguments.folder)
-    return _follow(run, launch(run))
-
-
-def stop_run(arguments: Namespace) -> int:
-    """Send the request; the worker ends after its step."""
-    run = _existing(arguments.folder)
-    stop(run)
-    print(f"{run.id} stops after this step. Go on later with: python app.py resume {run.path}")
-    return 0
-
-
-def list_runs(arguments: Namespace) -> int:
-    """One line a run, newest first."""
-    found = all_runs()
-    for run in found:
-        print(f"{state(run):<9} step {run.last_step():>5}   {run.path}")
-    if not found:
-        print("No runs yet. Start one: python app.py train examples/four_tasks.yaml")
-    return 0
+    run = RunFolder(arguments.folder.absolute())
+    run.spec()
+    return evaluate_run(run, arguments.checkpoint, arguments.samples, arguments.rows)
 
 
 def score(arguments: Namespace) -> int:
@@ -175,7 +141,7 @@ def _print_probes(found: TaskProbes) -> None:
         rewards = ", ".join(f"{name} {progress.number(value)}" for name, value in probe.rewards.items())
         errors = f", {_counted(probe.errors, 'error')}" if probe.errors else ""
         print(f"  {probe.kind:<9} {progress.number(probe.total):>7}   {rewards}{errors}")
-    _print_problems(found.problems)
+    print_problems(found.problems)
 
 
 def _rows_done(rows: int) -> None:
@@ -208,7 +174,7 @@ def list_rewards(arguments: Namespace) -> int:
     if arguments.markdown:
         print(rewards_page(), end="")
         return 0
-    _print_problems(broken_files())
+    print_problems(broken_files())
     if arguments.name is None:
         width = max(map(len, rewards))
         for reward in rewards.values():
@@ -237,63 +203,6 @@ def convert_grader(arguments: Namespace) -> int:
     return 0
 
 
-def _existing(folder: Path) -> RunFolder:
-    run = RunFolder(folder.absolute())
-    run.spec()
-    return run
-
-
-def _follow(run: RunFolder, process: subprocess.Popen[bytes]) -> int:
-    """Print what the worker records until it ends. Ctrl-C stops it at a checkpoint, a second one kills it."""
-    print(f"Run folder: {run.path}", flush=True)
-    printed, asked = time.time(), False
-    while True:
-        try:
-            ended = _wait(process)
-            printed = _print_records(run, since=printed)
-            if ended:
-                return _report(run)
-        except KeyboardInterrupt:
-            if process.poll() is None:
-                (kill if asked else stop)(run)
-                print("Killed." if asked else "Stopping after this step; Ctrl-C again ends it at once.", flush=True)
-                asked = True
-
-
-def _print_records(run: RunFolder, since: float) -> float:
-    """Print what was recorded after a moment; returns that of the last. A resume shortens the file: no offsets."""
-    if not run.metrics_path.exists() or run.metrics_path.stat().st_mtime < since:
-        return since
-    records = run.records()
-    for n, record in enumerate(records):
-        if record["time"] > since:
-            print(progress.step_line(record, progress.seconds_left(records[: n + 1])), flush=True)
-    return max((float(record["time"]) for record in records), default=since)
-
-
-def _wait(process: subprocess.Popen[bytes]) -> bool:
-    try:
-        process.wait(timeout=POLL_S)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
-
-
-def _report(run: RunFolder) -> int:
-    """The ending, and the held-out table where there are two evaluations."""
-    reason = state(run)
-    end = run.exit()
-    assert end is not None
-    if rows := progress.comparisons(run.records()):
-        print(f"\nHeld-out reward, before and after\n{progress.comparison_table(rows)}\n")
-    print(f"{reason}: {end.message}")
-    if reason in ("finished", "stopped"):
-        print(f"Adapter: {run.adapter}")
-    if reason != "finished":
-        print(f"Log: {run.log_path}\nGo on with: python app.py resume {run.path}")
-    return 0 if reason in ("finished", "stopped") else 1
-
-
 def _tokenizer(plan: Plan | RunSpec) -> Tokenize | None:
     """How to count tokens, where a reward of the plan does.
 
@@ -305,7 +214,7 @@ def _tokenizer(plan: Plan | RunSpec) -> Tokenize | None:
         return None
 
     @cache
-    def encode() -> Callable[..., list[int]]:
+    def tokenizer() -> Callable[..., Any]:
         from core.models import load_tokenizer
 
         if "model" not in plan.model_fields_set:
@@ -313,16 +222,10 @@ def _tokenizer(plan: Plan | RunSpec) -> Tokenize | None:
                 f"it names no model, so completions without `completion_ids` are counted in tokens of {plan.model!r}."
             )
             mend = "Name your model, or give the rows `completion_ids`."
-            _print_problems([Problem("model", what, mend, "warning")])
-        counted: Callable[..., list[int]] = load_tokenizer(plan.model).encode
-        return counted
+            print_problems([Problem("model", what, mend, "warning")])
+        return load_tokenizer(plan.model)
 
-    return lambda text: encode()(text, add_special_tokens=False)
-
-
-def _print_problems(problems: Iterable[Problem]) -> None:
-    for problem in problems:
-        print(f"{problem.severity}: {problem}", file=sys.stderr)
+    return lambda texts: tokenizer()(list(texts), add_special_tokens=False)["input_ids"]
 
 
 def _print_tally(tally: Tally) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +12,10 @@ from core.advantages import Floats, Ints
 from core.completion_rows import task_of
 from core.errors import Problem, UserError
 from core.preview import Preview
+from core.scores import SAME
 from core.spec import Normalisation
 
 Bools = NDArray[np.bool_]
-SAME = 1e-9  # totals nearer than this are equal, and advantages nearer to 0 have no sign
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,8 @@ class Standing:
     Attributes:
         total: weighted sum of its scores.
         advantage: the training signal.
-        rank: in its group, 1 is best; equal totals share a rank, the next one is as many lower.
+        rank: in its group, of the completions that have a total before and after, 1 is best; equal totals share a
+            rank, the next one is as many lower.
     """
 
     total: float
@@ -186,17 +186,13 @@ class _Side:
         self.advantages[at] = preview.advantages(normalisation)
         self._scored = {int(place): n for n, place in enumerate(at)}
 
-    @cached_property
-    def ranks(self) -> Ints:
-        """Ranks inside groups (m); meaningless where there is no total."""
-        found = np.zeros(len(self.totals), dtype=np.int64)
-        for start, end in zip(self.starts, self.starts[1:], strict=False):
-            found[start:end] = 1 + (_order(self.totals[start:end]) > 0).sum(axis=0)
-        return found
-
-    def standing(self, i: int) -> Standing:
-        """Where the i-th of all completions stands."""
-        return Standing(float(self.totals[i]), float(self.advantages[i]), int(self.ranks[i]))
+    def standings(self, known: Bools) -> list[Standing]:
+        """Where each of all completions stands among the known ones (m); meaningless for the others."""
+        totals = np.where(known, self.totals, np.nan)
+        pieces = zip(self.starts, self.starts[1:], strict=False)
+        ranks = [1 + (_order(totals[start:end]) > 0).sum(axis=0) for start, end in pieces]
+        triples = zip(self.totals, self.advantages, np.concatenate([*ranks, []]), strict=True)
+        return [Standing(float(total), float(advantage), int(rank)) for total, advantage, rank in triples]
 
     def reason(self, i: int, group: int) -> str:
         """Why the i-th of all completions has no total; empty where it has one."""
@@ -238,8 +234,9 @@ def _changes(preview: Preview, sides: tuple[_Side, _Side], known: Bools) -> tupl
     rows = np.flatnonzero(known)
     size = np.abs(other.advantages[rows] - one.advantages[rows])
     order = rows[np.argsort(-size, kind="stable")]
+    before, after = one.standings(known), other.standings(known)
     return tuple(
-        CompletionChange(task, group, place, one.standing(i), other.standing(i))
+        CompletionChange(task, group, place, before[i], after[i])
         for i, group, place, task in _places(preview, one.starts, order)
     )
 

@@ -21,7 +21,7 @@ from core.scores import Scores
 from core.scoring import Scorer
 from core.spec import COMPLETION_IDS, DEFAULT_ROUTE
 
-Tokenize = Callable[[str], Sequence[int]]
+Tokenize = Callable[[Sequence[str]], Sequence[Sequence[int]]]  # texts -> token ids of each
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def score_rows(
     Args:
         rows: those refused, and completions that are no text, are left out.
         scorer: with the routing table.
-        tokenize: text -> token ids, for rewards that count tokens in rows that carry no `completion_ids`.
+        tokenize: texts -> token ids, for rewards that count tokens in rows that carry no `completion_ids`.
         progress: told how many scores are there, and how many there will be.
         cancelled: asked whether to give up.
     """
@@ -150,18 +150,31 @@ def score_rows(
         for j, text in enumerate(row.completions)
         if isinstance(text, str)
     ]
-    seen = [_seen(rows[i], j, tokenize) for i, j in at]
+    counted = _counted(rows, at, tokenize)
+    seen = [_seen(rows[i], j, counted.get((i, j))) for i, j in at]
     scores = scorer.score(seen, [rows[i].completions[j] for i, j in at], progress, cancelled)
     places = np.array(at, dtype=np.int64).reshape(-1, 2)
     return ScoredRows(scores, places[:, 0], places[:, 1])
 
 
-def _seen(row: CompletionRow, j: int, tokenize: Tokenize | None) -> dict[str, Any]:
+def _counted(
+    rows: Sequence[CompletionRow], at: Sequence[tuple[int, int]], tokenize: Tokenize | None
+) -> dict[tuple[int, int], Sequence[int]]:
+    """Token ids of the completions whose rows carry none, all counted in one call."""
+    bare = [place for place in at if rows[place[0]].fields.get(COMPLETION_IDS) is None]
+    if tokenize is None or not bare:
+        return {}
+    # Half a surrogate pair is no token.
+    texts = [rows[i].completions[j].encode("utf-8", "replace").decode() for i, j in bare]
+    return dict(zip(bare, tokenize(texts), strict=True))
+
+
+def _seen(row: CompletionRow, j: int, counted: Sequence[int] | None) -> dict[str, Any]:
     """The fields as rewards see them; token ids of a group are a list of lists."""
     ids = row.fields.get(COMPLETION_IDS)
-    if ids is None and tokenize is not None:
-        ids = tokenize(row.completions[j].encode("utf-8", "replace").decode())  # half a surrogate pair is no token
-    elif ids is not None and row.is_group:
+    if ids is None:
+        ids = counted
+    elif row.is_group:
         ids = ids[j] if isinstance(ids, list) and j < len(ids) else None
     known = {name: value for name, value in row.fields.items() if name not in ("completion", COMPLETION_IDS)}
     prompt = row.fields.get("prompt") or ""

@@ -17,12 +17,15 @@ class Problem:
         what: what is wrong there, with the offending value.
         mend: what to do about it.
         severity: an error blocks a run, a warning does not.
+        outside: whether the fault lies outside of the run spec although the place is in it, such as in the rows or in
+            what is installed: it can be mended without another spec.
     """
 
     where: str
     what: str
     mend: str = ""
     severity: Literal["error", "warning"] = "error"
+    outside: bool = False
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}"
@@ -35,6 +38,10 @@ class UserError(Exception):
     def __init__(self, problems: Problem | Iterable[Problem]) -> None:
         self.problems = (problems,) if isinstance(problems, Problem) else tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
+
+
+class Cancelled(Exception):
+    """Work was given up because whoever wanted it said so."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

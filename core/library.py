@@ -54,7 +54,7 @@ class Entry:
 
 
 def search(text: str = "", columns: TaskColumns | None = None) -> list[Entry]:
-    """The rewards that have every word of a text, of that name first, then those that the task can use.
+    """The rewards that have every word of a text, else most of them; of that name first, then what the task can use.
 
     Args:
         text: words or parts of words, in any case; empty for all rewards.
@@ -62,8 +62,10 @@ def search(text: str = "", columns: TaskColumns | None = None) -> list[Entry]:
     """
     refresh()
     words = text.casefold().split()
-    entries = [entry_of(reward, columns) for reward in registry().values() if _has(reward, words)]
-    return sorted(entries, key=lambda entry: _rank(entry, words))
+    counts = {name: _count(reward, words) for name, reward in registry().items()}
+    most = max(counts.values(), default=0)
+    found = [reward for name, reward in registry().items() if counts[name] == most and (most or not words)]
+    return sorted((entry_of(reward, columns) for reward in found), key=lambda entry: _rank(entry, words))
 
 
 def notices() -> list[Problem]:
@@ -102,8 +104,9 @@ def need_of(names: Sequence[str], columns: TaskColumns | None) -> Need:
     return Need(tuple(names), fullest, columns.empty[fullest])
 
 
-def _has(reward: Reward, words: Sequence[str]) -> bool:
-    return all(any(word in text for text in _texts(reward)) for word in words)
+def _count(reward: Reward, words: Sequence[str]) -> int:
+    """How many of the words it has."""
+    return sum(any(word in text for text in _texts(reward)) for word in words)
 
 
 def _texts(reward: Reward) -> tuple[str, ...]:
@@ -116,5 +119,5 @@ def _texts(reward: Reward) -> tuple[str, ...]:
 def _rank(entry: Entry, words: Sequence[str]) -> tuple[bool, bool, int, str]:
     """Sorts the best first: of that name, usable, its words found early."""
     texts = _texts(entry.reward)
-    places = [next(i for i, text in enumerate(texts) if word in text) for word in words]
+    places = [next((i for i, text in enumerate(texts) if word in text), len(texts)) for word in words]
     return "_".join(words) != entry.reward.name, not entry.usable, sum(places), entry.reward.name

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.advantages import FLAT, group_spread
+from core.advantages import without_signal
 from core.scores import Scores, join
 
 Floats = NDArray[np.float64]
@@ -30,6 +30,8 @@ class ScoredBatch:
         advantages: the training signal (n).
         lengths: completion lengths, tokens (n).
         clipped: whether the length limit cut it off (n).
+        trained: the rows that are trained on, in their order, where that is not all: groups without signal may have
+            given way to others of their task.
     """
 
     prompts: tuple[str, ...]
@@ -39,11 +41,19 @@ class ScoredBatch:
     advantages: Floats
     lengths: NDArray[np.int64]
     clipped: NDArray[np.bool_]
+    trained: NDArray[np.int64] | None = None
+
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """The rows that are trained on, in their order."""
+        return np.arange(len(self.prompts)) if self.trained is None else self.trained
 
 
 def join_batches(batches: Sequence[ScoredBatch]) -> ScoredBatch:
     """Several batches as one; groups of different batches stay apart."""
     offsets = np.cumsum([0, *(batch.groups.max() + 1 for batch in batches)])
+    starts = np.cumsum([0, *(len(batch.prompts) for batch in batches)])
+    orders = [batch.order + start for batch, start in zip(batches, starts, strict=False)]
     return ScoredBatch(
         prompts=tuple(text for batch in batches for text in batch.prompts),
         completions=tuple(text for batch in batches for text in batch.completions),
@@ -52,44 +62,46 @@ def join_batches(batches: Sequence[ScoredBatch]) -> ScoredBatch:
         advantages=np.concatenate([batch.advantages for batch in batches]),
         lengths=np.concatenate([batch.lengths for batch in batches]),
         clipped=np.concatenate([batch.clipped for batch in batches]),
+        trained=np.concatenate(orders) if any(batch.trained is not None for batch in batches) else None,
     )
 
 
 def task_records(batch: ScoredBatch, order: Sequence[str] = ()) -> list[dict[str, Any]]:
     """One record per task of the batch, in the given order; tasks that it does not name come last.
 
-    A record: task, count (completions), groups, share (of completions); reward and reward_std (of the totals); scored
-    (completions with a total); errors (failed cells); zero_std (share of groups in which every total is the same, or
-    fewer than two are known: no signal); signal (share of the batch's summed |advantage|); length (mean, tokens);
-    clipped (share cut off by the length limit); rewards (see `reward_records`).
+    A record: task, count (completions), groups, resampled (groups sampled in the place of others without signal), share
+    (of the completions that are trained on); reward and reward_std (of the totals); scored (completions with a total);
+    errors (failed cells); zero_std (share of groups in which every advantage is 0, TRL's frac_reward_zero_std: no
+    signal); signal (share of the batch's summed |advantage|); length (mean, tokens); clipped (share cut off by the
+    length limit); rewards (see `reward_records`). What is counted and averaged is all that was sampled, so that a
+    reward does not look better than it is where groups without signal have given way to others.
     """
-    spread = group_spread(batch.scores.totals, batch.groups)
     strength = np.abs(batch.advantages)
     tasks = np.array(batch.scores.tasks)
     return [
-        _task_record(batch, task, np.flatnonzero(tasks == task), spread, strength)
+        _task_record(batch, task, np.flatnonzero(tasks == task), strength)
         for task in dict.fromkeys([*order, *tasks.tolist()])
         if (tasks == task).any()
     ]
 
 
-def _task_record(
-    batch: ScoredBatch, task: str, rows: NDArray[np.intp], spread: Floats, strength: Floats
-) -> dict[str, Any]:
+def _task_record(batch: ScoredBatch, task: str, rows: NDArray[np.intp], strength: Floats) -> dict[str, Any]:
     totals = batch.scores.totals[rows]
-    _, first = np.unique(batch.groups[rows], return_index=True)
+    silent = without_signal(strength[rows], batch.groups[rows])
     rewards = reward_records(batch.scores, rows)
     whole = strength.sum()
+    trained = np.isin(rows, batch.order).sum()
     return {
         "task": task,
         "count": len(rows),
-        "groups": len(first),
-        "share": len(rows) / len(batch.completions),
+        "groups": len(silent),
+        "resampled": len(silent) - len(np.unique(batch.groups[np.intersect1d(rows, batch.order)])),
+        "share": float(trained / len(batch.order)),
         "reward": mean(totals),
         "reward_std": std(totals),
         "scored": int((~np.isnan(totals)).sum()),
         "errors": sum(reward["errors"] for reward in rewards),
-        "zero_std": float((spread[rows][first] < FLAT).mean()),
+        "zero_std": float(silent.mean()),
         "signal": float(strength[rows].sum() / whole) if whole > 0 else None,
         "length": float(batch.lengths[rows].mean()),
         "clipped": float(batch.clipped[rows].mean()),

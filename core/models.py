@@ -71,10 +71,20 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def converted_folder() -> Path | None:
+    """The folder of the embedded model where it has been converted; None before that."""
+    gguf = embedded_gguf()
+    folder = _folder_of(gguf) if gguf else None
+    return folder if folder is not None and folder.exists() else None
+
+
+def _folder_of(gguf: Path) -> Path:
+    return cache_dir() / "models" / f"smollm2-135m-instruct-{gguf.stat().st_size}"
+
+
 def _converted(gguf: Path) -> Path:
     """The GGUF model as a safetensors folder, converted once."""
-    stat = gguf.stat()
-    folder = cache_dir() / "models" / f"smollm2-135m-instruct-{stat.st_size}"
+    folder = _folder_of(gguf)
     if folder.exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)

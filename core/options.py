@@ -8,13 +8,24 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import math
+import re
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from core.errors import Problem, did_you_mean
+from core.option_choices import choices, wrong_choice
+
+PARSING = threading.Lock()  # two threads at once can make Python 3.11 lose count of the depth of a syntax tree
+
+# The comments that part the fields of TrainingArguments, and those of GRPOConfig.
+SECTION = re.compile(
+    r"    # (?:--- (?P<base>.+) ---|Parameters that control (?:the )?(?P<trl>.+)|(?P<old>Deprecated).*)$"
+)
 
 SCALARS: Mapping[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "str": (str,), "bool": (bool,)}
 
@@ -74,6 +85,22 @@ GRPO_DEFAULTS: Mapping[str, Any] = {
     "report_to": "none",
     "seed": 42,
 }
+# Numbers that TRL and PEFT take and then fail on, or that ask for nothing.
+LEAST: Mapping[str, float] = {
+    "learning_rate": 0,
+    "per_device_train_batch_size": 1,
+    "per_device_eval_batch_size": 1,
+    "gradient_accumulation_steps": 1,
+    "steps_per_generation": 1,
+    "num_iterations": 1,
+    "max_completion_length": 1,
+    "top_k": 0,
+    "beta": 0,
+    "max_grad_norm": 0,
+    "r": 1,
+}
+ABOVE_ZERO = ("temperature", "top_p", "repetition_penalty", "num_train_epochs")
+AT_MOST_ONE = ("top_p", "min_p", "lora_dropout")
 NO_STEPS = -1  # TRL's way to say that epochs decide
 LORA_DEFAULTS: Mapping[str, Any] = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear"}
 
@@ -87,12 +114,14 @@ class Option:
         annotation: its type, as source.
         default: its default, as source; empty where the source computes it.
         help: the library's own help.
+        section: the library's own heading above the field; empty where it has none.
     """
 
     name: str
     annotation: str
     default: str
     help: str
+    section: str = ""
 
     @property
     def types(self) -> tuple[type, ...] | None:
@@ -100,6 +129,11 @@ class Option:
         names = [part.strip() for part in self.annotation.replace("Optional[", "").rstrip("]").split("|")]
         found = [SCALARS.get(name) for name in names if name != "None"]
         return None if None in found else tuple(kind for kinds in found if kinds for kind in kinds)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words that it may be; none where anything more is allowed, or nobody lists them."""
+        return choices(self.annotation, self.default, self.help)
 
     @property
     def optional(self) -> bool:
@@ -111,8 +145,11 @@ class Option:
 def grpo_options() -> dict[str, Option]:
     """Every field of trl.GRPOConfig, its bases' included."""
     options = _fields("transformers", "training_args.py", "TrainingArguments")
-    options |= _fields("trl", "trainer/base_config.py", "_BaseConfig")
-    return options | _fields("trl", "trainer/grpo_config.py", "GRPOConfig")
+    for path, name in (("trainer/base_config.py", "_BaseConfig"), ("trainer/grpo_config.py", "GRPOConfig")):
+        for option in _fields("trl", path, name).values():  # a default that is given anew stays where it was
+            before = options.get(option.name)
+            options[option.name] = replace(option, section=option.section or (before.section if before else ""))
+    return options
 
 
 @cache
@@ -130,6 +167,12 @@ def grpo_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     steps = read.get("max_steps")
     epochs = "num_train_epochs" in read and (steps is None or steps == NO_STEPS)
     return {**GRPO_DEFAULTS, **read, **({"max_steps": 0} if epochs else {})}
+
+
+def generation_batch(settings: Mapping[str, Any]) -> int:
+    """Completions that are sampled at once, from `grpo:` with its defaults."""
+    steps = settings.get("steps_per_generation") or settings.get("gradient_accumulation_steps", 1)
+    return int(settings.get("generation_batch_size") or settings["per_device_train_batch_size"] * steps)
 
 
 def fixed(reserved: Mapping[str, Reserved]) -> dict[str, Any]:
@@ -155,7 +198,30 @@ def check_options(part: str, given: Mapping[str, Any]) -> list[Problem]:
             problems.append(Problem(place, "there is no such field.", did_you_mean(name, known)))
         elif not _fits(known[name], _as_declared(known[name], value)):
             problems.append(Problem(place, f"found {value!r:.80}; the type is {known[name].annotation}."))
+        elif wrong := _out_of_range(name, _as_declared(known[name], value)):
+            problems.append(Problem(place, f"found {value!r:.80}; it must be {wrong}."))
+        elif (mend := _wrong_choice(known[name], value)) is not None:
+            problems.append(Problem(place, f"{value!r:.80} is no choice here.", mend))
     return problems
+
+
+def _wrong_choice(option: Option, value: Any) -> str | None:
+    return wrong_choice(option.annotation, option.default, option.help, value)
+
+
+def _out_of_range(name: str, value: Any) -> str:
+    """What a number must be and is not; empty where nothing is wrong."""
+    if name == "max_completion_length" and value is None:
+        return "a number of tokens"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    if not math.isfinite(value):
+        return "a finite number"
+    if name in LEAST and value < LEAST[name]:
+        return f"at least {LEAST[name]}"
+    if name in ABOVE_ZERO and value <= 0:
+        return "above 0"
+    return "at most 1" if name in AT_MOST_ONE and value > 1 else ""
 
 
 def _fits(option: Option, value: Any) -> bool:
@@ -179,21 +245,47 @@ def _as_declared(option: Option | None, value: Any) -> Any:
 
 
 def _fields(package: str, path: str, name: str) -> dict[str, Option]:
+    text = _source(package, path)
+    body = _class(text, name)
+    lines = [line for line in body if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)]
+    headings = {n: _heading(line) for n, line in enumerate(text.splitlines(), 1) if SECTION.match(line)}
+    above = [max((n for n in headings if body[0].lineno <= n < line.lineno), default=0) for line in lines]
+    found = [_option(line, headings.get(n, "")) for line, n in zip(lines, above, strict=True)]
+    return {option.name: option for option in found}
+
+
+def _source(package: str, path: str) -> str:
     spec = importlib.util.find_spec(package)
     assert spec is not None
     assert spec.origin is not None
-    tree = ast.parse((Path(spec.origin).parent / path).read_text(encoding="utf-8"))
-    body = next(node.body for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == name)
-    lines = [line for line in body if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)]
-    return {option.name: option for option in map(_option, lines)}
+    return (Path(spec.origin).parent / path).read_text(encoding="utf-8")
 
 
-def _option(line: ast.AnnAssign) -> Option:
+def _class(text: str, name: str) -> list[ast.stmt]:
+    return next((n.body for n in ast.walk(_tree(text)) if isinstance(n, ast.ClassDef) and n.name == name), [])
+
+
+def _tree(text: str) -> ast.Module:
+    with PARSING:
+        return ast.parse(text)
+
+
+def _heading(line: str) -> str:
+    found = SECTION.match(line)
+    assert found is not None
+    return next(text if text.startswith("vLLM") else text[0].upper() + text[1:] for text in found.groups() if text)
+
+
+def _option(line: ast.AnnAssign, section: str) -> Option:
     assert isinstance(line.target, ast.Name)
     keywords = {k.arg: k.value for k in line.value.keywords} if isinstance(line.value, ast.Call) else {}
     default = keywords.get("default", None if keywords else line.value)
     return Option(
-        line.target.id, ast.unparse(line.annotation), ast.unparse(default) if default else "", _help(keywords)
+        line.target.id,
+        ast.unparse(line.annotation),
+        ast.unparse(default) if default else "",
+        _help(keywords),
+        section,
     )
 
 

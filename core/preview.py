@@ -24,7 +24,7 @@ from core.runs import write_atomically
 from core.scores import Scores
 from core.scoring import Scorer
 from core.signal import TaskSignal, task_signals
-from core.spec import Draft, Normalisation, Plan
+from core.spec import COMPLETION_IDS, Draft, Normalisation, Plan
 
 MOST_PROBLEMS = 20  # lines of a file that are named
 
@@ -121,7 +121,7 @@ def preview(
         groups: rows with their sampled outputs.
         plan: whose `rewards` score.
         scorer: whose processes do it; its own routes count for nothing.
-        tokenize: text -> token ids, for rewards that count tokens (`core.scored_file.needs_tokens`).
+        tokenize: texts -> token ids, for rewards that count tokens (`core.scored_file.needs_tokens`).
         progress: told how many scores are there, and how many there will be.
         cancelled: asked whether to give up.
 
@@ -159,11 +159,17 @@ def read_groups(path: Path) -> list[Group]:
     if not rows:
         problems = [Problem(path.name, "there are no rows in this file.", "Write one JSON object a line.")]
     if problems:
-        raise UserError(problems[:MOST_PROBLEMS])
-    return [
-        Group({name: value for name, value in row.fields.items() if name != "completion"}, row.completions)
-        for row in rows
-    ]
+        more = len(problems) - MOST_PROBLEMS
+        rest = [Problem(path.name, f"{more} more rows are wrong.")] if more > 0 else []
+        raise UserError([*problems[:MOST_PROBLEMS], *rest])
+    return [Group(_fields_of_group(row), row.completions) for row in rows]
+
+
+def _fields_of_group(row: CompletionRow) -> dict[str, Any]:
+    """A row's fields as those of a group, which has a list of token ids for each completion."""
+    fields = {name: value for name, value in row.fields.items() if name != "completion"}
+    ids = fields.get(COMPLETION_IDS)
+    return fields if row.is_group or ids is None else {**fields, COMPLETION_IDS: [ids]}
 
 
 def _no_texts(row: CompletionRow) -> str:

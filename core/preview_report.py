@@ -15,12 +15,12 @@ from core.errors import Problem
 from core.metrics import mean, most_frequent
 from core.preview import Preview
 from core.routing import sound
+from core.scores import SAME
 from core.signal import RewardSignal, TaskSignal
 from core.spec import DEFAULT_ROUTE, Normalisation, Route, field_path
 
 SATURATED = 0.95  # share of scores at the highest
 REDUNDANT, CONFLICT = 0.95, -0.5  # correlations beyond which a pair is named
-SAME = 1e-9  # scores nearer than this are equal
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,11 @@ class RewardReport:
         cell: its cell of the grid.
         weight: under which it counts.
         values: its scores, those that are numbers.
+        range: the lowest and the highest score that it declares; None is unbounded.
         share: its part of what all rewards add to the task's advantages; None where all add nothing.
         flat_groups: groups in which it scores all completions alike.
-        saturated: how: `highest`, nearly all its scores are the highest there is; `constant`, all are equal; or not.
+        saturated: how: `best`, nearly all its scores are the best there is; `quiet`, the same of a penalty, whose best
+            is 0: nothing is punished; `constant`, all are equal; or not.
         errors: completions that it could not score.
         reason: the most frequent one; None where there are no errors.
     """
@@ -62,9 +64,10 @@ class RewardReport:
     cell: CellReport
     weight: float
     values: Floats
+    range: tuple[float | None, float | None]
     share: float | None
     flat_groups: int
-    saturated: Literal["highest", "constant"] | None
+    saturated: Literal["best", "quiet", "constant"] | None
     errors: int
     reason: str | None
 
@@ -95,7 +98,7 @@ class TaskReport:
         task: its name.
         groups: how many.
         completions: how many.
-        flat_share: share of the groups whose totals are all the same, or fewer than two known: nothing is learned.
+        flat_share: share of the groups in which every advantage is 0: nothing is learned.
         share: its part of the summed |advantage| of all tasks; None where that is 0.
         mean: of the totals; None where none is known.
         unscored: completions without a total.
@@ -170,26 +173,31 @@ def _reward_report(preview: Preview, task: str, route: Route, signal: RewardSign
     values = scores.values[rows, k]
     values = values[~np.isnan(values)]
     reasons = [scores.errors[i, k] for i in rows.tolist() if (i, k) in scores.errors]
+    weight, reward = float(scores.weights[rows[0], k]), sound(route)
+    declared = reward.range if reward else (None, None)
     return RewardReport(
         cell=_cell(preview, task, route.key, rows),
-        weight=float(scores.weights[rows[0], k]),
+        weight=weight,
         values=values,
+        range=declared,
         share=signal.share,
         flat_groups=signal.flat_groups,
-        saturated=_saturated(values, route),
+        saturated=_saturated(values, declared, weight),
         errors=len(reasons),
         reason=next(iter(most_frequent(reasons, 1)), None),
     )
 
 
-def _saturated(values: Floats, route: Route) -> Literal["highest", "constant"] | None:
-    """Whether scores leave nothing to gain; a single score says nothing."""
-    if len(values) < 2:
+def _saturated(
+    values: Floats, declared: tuple[float | None, float | None], weight: float
+) -> Literal["best", "quiet", "constant"] | None:
+    """Whether scores leave nothing to gain; a single score says nothing, and one of no weight has nothing to say."""
+    if len(values) < 2 or weight == 0:
         return None
-    reward = sound(route)
-    highest = reward.range[1] if reward else None
-    if highest is not None and (values > highest - SAME).mean() >= SATURATED:
-        return "highest"
+    low, high = declared
+    best = high if weight > 0 else low
+    if best is not None and (np.abs(values - best) < SAME).mean() >= SATURATED:
+        return "quiet" if best == 0 else "best"
     return "constant" if np.ptp(values) < SAME else None
 
 
@@ -241,8 +249,8 @@ def _of_reward(place: str, reward: RewardReport, completions: int) -> list[Probl
     elif not len(reward.values):
         what = f"{key!r} applies to none of {completions} completions."
         found.append(Problem(place, what, "Give it the columns that it reads, or remove it.", "warning"))
-    if reward.saturated == "highest":
-        what = f"{SATURATED:.0%} or more of the scores of {key!r} are its highest: there is little left to learn."
+    if reward.saturated == "best":
+        what = f"{SATURATED:.0%} or more of the scores of {key!r} are its best: there is little left to learn."
         found.append(Problem(place, what, "Make it stricter, take harder rows, or set its weight to 0.", "warning"))
     elif reward.saturated == "constant":
         what = f"{key!r} gives every completion {reward.values[0]:.3g}: it tells none from another."

@@ -29,14 +29,13 @@ from core.errors import Problem
 from core.metrics import mean
 from core.prompts import as_messages
 from core.routing import RoutingTable, sound
-from core.scores import Scores
+from core.scores import SAME, Scores
 from core.scoring import Scorer
 from core.spec import COMPLETION_IDS, Route
 
 MOST_KEYWORDS = 8
 MOST_REASONS = 5
 MEND_ROWS = "Mend the rows or the reward."
-SAME = 1e-9  # totals nearer than this are equal
 GOLD = "gold"
 # Columns that hold what is right, the first that a row has counts. `tests` and `entry` say no answer.
 REFERENCES = ("canonical_solution", "solution", "reference", "answer", "fields", "tool_calls")
@@ -107,7 +106,7 @@ def probe_task(task: str, rows: Sequence[Row], scorer: Scorer, tokenize: Tokeniz
         task: its name.
         rows: some of its rows.
         scorer: with the routing table.
-        tokenize: text -> token ids, for rewards that count tokens.
+        tokenize: texts -> token ids, for rewards that count tokens.
     """
     golds = [reference(row) for row in rows]
     spelling = _best_spelling(rows, golds, scorer, tokenize)
@@ -122,11 +121,13 @@ def probe_task(task: str, rows: Sequence[Row], scorer: Scorer, tokenize: Tokeniz
         probes.append(_probe(kind, scores, list(at.values()), len(wins), next(iter(texts[kind].values()))))
         if wins:
             problems.append(_gamed(task, kind, scores, [at[i] for i in wins], [gold[i] for i in wins], len(at)))
-    highest = _highest(task, scorer.table)
+    highest = total_bounds(task, scorer.table)[1]
     if gold:
         problems = [*_short_of(task, scores, list(gold.values()), highest, spelling, scorer.table), *problems]
     elif highest is not None:
-        problems += [_paid_in_full(task, probe) for probe in probes if (probe.total or 0.0) > highest - SAME]
+        problems += [
+            _paid_in_full(task, probe) for probe in probes if probe.total is not None and probe.total > highest - SAME
+        ]
     if reasons := Counter(scores.errors.values()):
         problems = [*_failed(task, reasons, scores, list(gold.values())), *problems]
     return TaskProbes(task, spelling, highest, tuple(probes), tuple(problems))
@@ -152,7 +153,11 @@ def _best_spelling(rows: Sequence[Row], golds: Sequence[str | None], scorer: Sco
         return ""
     texts = [write(_prompt(row), gold) for write in SPELLINGS.values() for row, gold in known]
     totals = _scored(scorer, [row for row, _ in known] * len(SPELLINGS), texts, tokenize).totals
-    means = np.nan_to_num(totals, nan=-np.inf).reshape(len(SPELLINGS), len(known)).mean(axis=1)
+    by_spelling = totals.reshape(len(SPELLINGS), len(known))
+    sound_rows = by_spelling[:, ~np.isnan(by_spelling).all(axis=0)]  # a row that nothing can score says nothing
+    if not sound_rows.size:
+        return next(iter(SPELLINGS))
+    means = np.nan_to_num(sound_rows, nan=-np.inf).mean(axis=1)
     return list(SPELLINGS)[int(np.argmax(means.round(9)))]
 
 
@@ -182,10 +187,9 @@ def _prompt(row: Row) -> str:
 
 
 def _scored(scorer: Scorer, rows: Sequence[Row], texts: Sequence[str], tokenize: Tokenize | None) -> Scores:
-    counted = (
-        [{**row, COMPLETION_IDS: tokenize(text)} for row, text in zip(rows, texts, strict=True)] if tokenize else rows
-    )
-    return scorer.score(counted, texts)
+    if tokenize is not None:
+        rows = [{**row, COMPLETION_IDS: ids} for row, ids in zip(rows, tokenize(texts), strict=True)]
+    return scorer.score(rows, texts)
 
 
 def _wins(kind: str, scores: Scores, probe: int, gold: int) -> bool:
@@ -241,17 +245,22 @@ def _short_of(
         return [Problem(f"task {task!r}", what, MEND_ROWS, "warning")]
     if highest is None or gold.totals.mean() > highest - SAME:
         return []
-    best = {route.key: max(route.weight * end for end in _range(route)) for route in table.of(task)}
+    best = {route.key: max(route.weight * end for end in _range(route)) for route in table.of(task) if route.weight}
     missing = np.array([best.get(key, 0.0) for key in gold.keys]) - _weighted(gold).mean(axis=0)
     most = gold.keys[int(np.argmax(missing))]
     what = f"gold, {spelling}, earns {gold.totals.mean():.3g} of {highest:.3g}: {most} holds back most."
     return [Problem(f"task {task!r}", what, "Look whether the right answer can satisfy that reward.", "warning")]
 
 
-def _highest(task: str, table: RoutingTable) -> float | None:
-    """The highest total of a task; a reward of negative weight gives most where it scores lowest."""
+def total_bounds(task: str, table: RoutingTable) -> tuple[float | None, float | None]:
+    """The lowest and the highest total of a task, each None where a reward's range has no such end.
+
+    A reward of negative weight gives most where it scores lowest.
+    """
     ends = [[route.weight * end for end in _range(route)] for route in table.of(task) if route.weight]
-    return sum(max(pair) for pair in ends) if all(ends) else None
+    if not ends or not all(ends):
+        return None, None
+    return sum(min(pair) for pair in ends), sum(max(pair) for pair in ends)
 
 
 def _range(route: Route) -> list[float]:

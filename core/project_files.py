@@ -3,6 +3,7 @@
 ```
 project.yaml            the draft; paths of files that are in the zip are written as data/<name>
 samples.jsonl           sample outputs
+forecast.json           the last forecast of a run
 rewards/<name>/NNNN.py  versions of the user's own rewards
 tables/<name>.yaml      saved routing tables
 data/<name>             uploaded files, so that the project opens elsewhere
@@ -13,21 +14,25 @@ Only these names are taken out of a zip, up to a limit: it may come from anybody
 from __future__ import annotations
 
 import re
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from core import reward_versions
+from core.archives import UNREADABLE, check_entries, take_out, unreadable
+from core.documents import parse_yaml
 from core.errors import Problem, UserError
-from core.projects import DRAFT_FILE, Project, create_project, free_name
-from core.runs import runs_root
-from core.spec import DataSpec, Draft, parse_draft, parse_spec, parse_yaml
+from core.projects import DRAFT_FILE, Project, create_project, free_name, put_in_place, scratch_project
+from core.runs import runs_root, write_atomically
+from core.spec import DataSpec, Draft, parse_draft, parse_spec
 from core.uploads import keep_upload
 
 MOST_BYTES = 2 << 30  # of everything in a zip, unpacked
 SAMPLES_FILE = "samples.jsonl"
-KEPT = re.compile(r"samples\.jsonl|rewards/[\w-]{1,60}/[0-9]{4,9}\.py|tables/[\w.-]{1,80}\.yaml")
+MOST_DRAFT_BYTES = 4 << 20
+REWARD = rf"rewards/{reward_versions.NAME.pattern}/[0-9]{{4,9}}\.py"
+KEPT = re.compile(rf"samples\.jsonl|forecast\.json|{REWARD}|tables/[\w.-]{{1,80}}\.yaml")
 DATA = re.compile(r"data/(\d+)/((?!\.\.?$)[^/\\\x00]{1,200})")
 
 
@@ -72,9 +77,8 @@ def import_project(path: Path, name: str = "") -> Project:
         try:
             with zipfile.ZipFile(path) as archive:
                 return _unpacked(archive, path.name, name, Path(scratch))
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-            what = f"not a zip file that can be read: {error}."
-            raise UserError(Problem(path.name, what, "Export the project again.")) from None
+        except UNREADABLE as error:
+            raise unreadable(path.name, error, "Export the project again.") from None
 
 
 def with_paths(data: DataSpec | None, names: Mapping[str, str]) -> DataSpec | None:
@@ -97,9 +101,9 @@ def _uploaded(data: DataSpec | None) -> Iterator[Path]:
     if data is None or data.path is None:
         return
     given = [data.path] if isinstance(data.path, str) else list(data.path)
-    uploads = runs_root() / "uploads"
+    uploads = (runs_root() / "uploads").resolve()
     for path in dict.fromkeys([*given, *([data.held_out.path] if data.held_out.path else [])]):
-        if Path(path).is_relative_to(uploads) and Path(path).is_file():
+        if Path(path).resolve().is_relative_to(uploads) and Path(path).is_file():
             yield Path(path)
 
 
@@ -116,24 +120,26 @@ def _read(content: bytes, where: str, base: Path | None = None) -> Draft:
 
 
 def _unpacked(archive: zipfile.ZipFile, where: str, name: str, scratch: Path) -> Project:
-    if sum(info.file_size for info in archive.infolist()) > MOST_BYTES:
-        raise UserError(Problem(where, f"it holds more than {MOST_BYTES >> 30} GiB.", "Leave the data files out."))
+    mend = "Take a file that Export has made; data files can be left out."
+    try:
+        check_entries(archive, MOST_BYTES)
+    except ValueError as error:
+        raise UserError(Problem(where, f"{error}.", mend)) from None
     if DRAFT_FILE not in archive.namelist():
-        raise UserError(Problem(where, f"there is no {DRAFT_FILE} in it.", "Export a project, and import that."))
+        raise UserError(Problem(where, f"there is no {DRAFT_FILE} in it.", mend))
+    if archive.getinfo(DRAFT_FILE).file_size > MOST_DRAFT_BYTES:
+        raise UserError(Problem(where, f"{DRAFT_FILE} in it is larger than {MOST_DRAFT_BYTES >> 20} MiB."))
     draft = _read(archive.read(DRAFT_FILE), f"{where}: {DRAFT_FILE}")
     kept: dict[str, str] = {}
     for info in archive.infolist():
         if found := DATA.fullmatch(info.filename):
-            file = scratch / found[2]
-            with archive.open(info) as source, file.open("wb") as target:
-                shutil.copyfileobj(source, target)
+            file = scratch / found[1] / found[2]
+            take_out(archive, info, file)
             kept[info.filename] = str(keep_upload(file))
     data = with_paths(draft.data, kept)
-    project = create_project(name, draft.model_copy(update={"data": data} if data else {}))
-    for info in archive.infolist():
-        if KEPT.fullmatch(info.filename):
-            place = project.path / info.filename
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with archive.open(info) as source, place.open("wb") as target:
-                shutil.copyfileobj(source, target)
-    return project
+    with scratch_project() as project:
+        write_atomically(project.draft_path, draft.model_copy(update={"data": data} if data else {}).to_yaml())
+        for info in archive.infolist():
+            if KEPT.fullmatch(info.filename):
+                take_out(archive, info, project.path / info.filename)
+        return put_in_place(project, name)

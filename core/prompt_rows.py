@@ -95,10 +95,12 @@ def _candidates(dataset: Dataset, task: str, prompts: Collection[str], spec: Tas
 
 def _places(dataset: Dataset, task: str, prompts: Collection[str], spec: TaskSpec | None) -> NDArray[np.int64]:
     """Indices. A template can hold any column, and chat messages are no text: then it may be every row of the task."""
-    here = pc.equal(column(dataset, "task"), task)
-    texts = column(dataset, "prompt")
-    if texts.type == pa.string() and (spec is None or spec.prompt_template is None):
+    here = pc.equal(column(dataset, "task"), task).to_numpy(zero_copy_only=False)
+    stored = dataset.data.column("prompt")
+    if stored.type == pa.string() and (spec is None or spec.prompt_template is None):
         before = "" if spec is None or spec.system_prompt is None else spec.system_prompt + BETWEEN
-        plain = {*prompts, *(text.removeprefix(before) for text in prompts)}
-        here = pc.and_(here, pc.is_in(texts, pa.array(sorted(plain), pa.string())))
-    return np.flatnonzero(here.to_numpy(zero_copy_only=False))
+        plain = pa.array(sorted({*prompts, *(text.removeprefix(before) for text in prompts)}), pa.string())
+        # Chunk by chunk: all prompts as one array would be a copy, and past 2 GiB there is none.
+        known = np.concatenate([pc.is_in(chunk, plain).to_numpy(zero_copy_only=False) for chunk in stored.chunks])
+        here = here & (known if dataset._indices is None else known[dataset._indices.column(0).to_numpy()])
+    return np.flatnonzero(here)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import threading
+import time
+from collections import OrderedDict, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -13,13 +16,23 @@ from core.data import load_data
 from core.data.paths import data_files
 from core.errors import Problem, UserError
 from core.projects import Project
-from core.spec import DataSpec, Draft, parse_draft, parse_yaml
+from core.reward_calls import library_version
+from core.spec import DataSpec, Draft
 
 Page = Literal["data", "rewards", "preview", "train"]
-RUN_FIELDS = ("grpo", "lora", "model", "engine", "mixing", "normalisation", "tasks", "sandbox", "name")
+Key = tuple[str, tuple[tuple[str, int, int], ...], str]
+# Where a problem's place begins with such a word, the page on which it is mended; every other one is the page Data.
+PAGES: Mapping[str, Page] = {
+    **{name: "train" for name in (*Draft.model_fields, "sandbox") if name != "data"},
+    "rewards": "rewards",
+    "task": "rewards",  # what `core.routing` says of a task that nothing scores
+}
+SHARES = "tasks"  # the place of what is wrong with all tasks' shares, which are set beside their rows
+REMEMBERED = 32  # reports
+RETRY_S = 60.0  # after which what failed elsewhere is tried again
 
-# Several parts of a page ask at once: the first reads the files, the others wait for what it found.
-CHECKING = threading.Lock()
+_reports: OrderedDict[Key, tuple[float, Report]] = OrderedDict()
+_locks: defaultdict[Key, threading.Lock] = defaultdict(threading.Lock)
 
 
 @dataclass(frozen=True)
@@ -41,38 +54,53 @@ class PageState:
 
 
 def report(draft: Draft) -> Report:
-    """What is wrong with an unfinished spec as far as it goes; remembered until the spec or its files change."""
-    with CHECKING:
-        return _report(draft.to_yaml(), stamps(draft.data))
+    """What is wrong with an unfinished spec as far as it goes; remembered until it, its files or the library change.
+
+    Several parts of a page ask at once: the first reads the files, the others wait for what it found.
+    """
+    key = (draft.to_yaml(), stamps(draft.data), library_version() if draft.rewards else "")
+    with _locks[key]:
+        made, found = _reports.get(key, (0.0, None))
+        if found is None or (_may_mend_itself(draft, found) and time.monotonic() - made > RETRY_S):
+            found = _report(draft)
+            _reports[key] = time.monotonic(), found
+    while len(_reports) > REMEMBERED:
+        oldest, _ = _reports.popitem(last=False)
+        _locks.pop(oldest, None)
+    return found
+
+
+def _may_mend_itself(draft: Draft, found: Report) -> bool:
+    """Whether rows could not be had from elsewhere: the Hub may answer the next time."""
+    return found.data is None and draft.data is not None and draft.data.hub is not None
 
 
 def page_states(project: Project) -> dict[Page, PageState]:
     """The state of each page on which something is designed."""
     draft = project.draft()
     by_page: dict[Page, list[Problem]] = {"data": [], "rewards": [], "train": []}
-    for problem in report(draft).problems:
-        by_page[page_of(problem)].append(problem)
-    samples = project.samples_path.exists() and project.samples_path.stat().st_size > 0
+    found = report(draft)
+    for problem in found.problems:
+        by_page[page_of(problem, found)].append(problem)
+    data = PageState(draft.data is None, tuple(by_page["data"]))
+    rewards = PageState(not draft.rewards, tuple(by_page["rewards"]))
+    begun = not (data.todo or rewards.todo or data.errors or rewards.errors)
     return {
-        "data": PageState(draft.data is None, tuple(by_page["data"])),
-        "rewards": PageState(not draft.rewards, tuple(by_page["rewards"])),
-        "preview": PageState(not samples),
-        "train": PageState(draft.data is None or not draft.rewards, tuple(by_page["train"])),
+        "data": data,
+        "rewards": rewards,
+        "preview": PageState(not project.has_samples),
+        "train": PageState(not begun and not by_page["train"], tuple(by_page["train"])),
     }
 
 
-def page_of(problem: Problem) -> Page:
-    """The page on which a problem is mended, by its place."""
-    field = problem.where.partition(".")[0].partition("[")[0]
-    if field == "rewards":
-        return "rewards"
-    return "train" if field in RUN_FIELDS else "data"
+def page_of(problem: Problem, found: Report) -> Page:
+    """The page on which one of a report's problems is mended, by its place."""
+    if problem in found.of_rows or problem.where == SHARES:
+        return "data"
+    return PAGES.get(re.split(r"\W", problem.where, maxsplit=1)[0], "data")
 
 
-@lru_cache(maxsize=32)
-def _report(text: str, stamps: tuple[tuple[str, int, int], ...]) -> Report:
-    """`stamps` is part of what is remembered: a file that changed is read again."""
-    draft = parse_draft(parse_yaml(text, "project"), "project")
+def _report(draft: Draft) -> Report:
     if draft.data is None:
         return Report((), None)
     if draft.rewards:
@@ -80,8 +108,8 @@ def _report(text: str, stamps: tuple[tuple[str, int, int], ...]) -> Report:
     try:
         data = load_data(draft.data)
     except UserError as error:
-        return Report(error.problems, None)
-    return Report(tuple(data.warnings), data)
+        return Report(error.problems, None, of_rows=error.problems)
+    return Report(tuple(data.warnings), data, of_rows=tuple(data.warnings))
 
 
 def stamps(data: DataSpec | None) -> tuple[tuple[str, int, int], ...]:
@@ -97,5 +125,8 @@ def stamps(data: DataSpec | None) -> tuple[tuple[str, int, int], ...]:
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:
-    stat = path.stat()
+    try:
+        stat = path.stat()
+    except FileNotFoundError:  # removed just now
+        return str(path), 0, 0
     return str(path), stat.st_size, stat.st_mtime_ns

@@ -15,8 +15,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
+from core.documents import parse_yaml
 from core.errors import Problem, UserError, did_you_mean
-from core.spec import field_path, parse_yaml
+from core.spec import field_path
 
 Kind = Literal["number", "integer", "text", "long_text", "choice", "switch", "list", "object", "code"]
 

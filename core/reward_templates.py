@@ -18,14 +18,20 @@ BY_ROW = '''def score(completion, row):
     return float(completion.strip() == str(gold).strip())
 '''
 TRL = '''def reward(completions, {gold}, **columns):
-    """1 for each completion that is its row's gold answer, else 0."""
+    """1 for each completion that is its row's gold answer, else 0; None where the row has none."""
     # {columns}
-    return [float(text.strip() == str(gold).strip()) for text, gold in zip(completions, {gold})]
+    return [
+        None if gold is None else float(text.strip() == str(gold).strip())
+        for text, gold in zip(completions, {gold})
+    ]
 '''
 GRADER = '''def grade(sample, item):
-    """1 for the gold answer, else 0."""
+    """1 for the gold answer, else 0; an error where the row has none."""
     # {columns}
-    return 1.0 if sample["output_text"].strip() == str(item["{gold}"]).strip() else 0.0
+    gold = item.get("{gold}")
+    if gold is None:
+        raise ValueError("the row has no {gold}")
+    return 1.0 if sample["output_text"].strip() == str(gold).strip() else 0.0
 '''
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import StringIO
@@ -31,7 +32,8 @@ class Version:
 
 def saved_rewards(folder: Path) -> list[str]:
     """Names of the functions of which there is a version."""
-    return sorted({path.parent.name for path in folder.glob("*/*.py") if FILE.fullmatch(path.name)})
+    files = [path for path in folder.glob("*/*.py") if FILE.fullmatch(path.name)]
+    return sorted({path.parent.name for path in files if NAME.fullmatch(path.parent.name)})
 
 
 def versions(folder: Path, name: str) -> list[Version]:
@@ -53,14 +55,23 @@ def save_version(folder: Path, name: str, code: str) -> int:
         return newest
     place = folder / name
     place.mkdir(parents=True, exist_ok=True)
-    number = newest + 1
-    while True:
-        try:
-            with (place / f"{number:04}.py").open("x", encoding="utf-8", newline="") as file:
-                file.write(text)
-            return number
-        except FileExistsError:  # somebody saved at the same moment
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="", dir=place, suffix=".tmp") as scratch:
+        scratch.write(text)
+        scratch.flush()
+        Path(scratch.name).chmod(0o644)
+        number = newest + 1
+        while not _linked(Path(scratch.name), place / f"{number:04}.py"):
             number += 1
+        return number
+
+
+def _linked(scratch: Path, place: Path) -> bool:
+    """Whether a whole file is at its place; not where somebody saved at the same moment."""
+    try:
+        place.hardlink_to(scratch)
+    except FileExistsError:
+        return False
+    return True
 
 
 def read_version(folder: Path, name: str, number: int) -> str:

@@ -36,7 +36,11 @@ def remove_route(draft: Draft, task: str, key: str) -> Draft:
     """Score a task by one reward less; without any left it takes the default route."""
     routes = RoutingTable(draft.rewards).of(task)
     _there(routes, task, key)
-    return set_routes(draft, task, tuple(there for there in routes if there.key != key))
+    left = tuple(there for there in routes if there.key != key)
+    if not left and task not in draft.rewards:
+        what = f"task {task!r} has {key!r} by the default route, and nothing else."
+        raise UserError(Problem(f"rewards.{task}", what, "Give it another reward first, or change the default route."))
+    return set_routes(draft, task, left)
 
 
 def set_routes(draft: Draft, task: str, routes: Sequence[Route]) -> Draft:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from core.errors import Problem, did_you_mean
 from core.spec import COMPLETION_IDS, DEFAULT_ROUTE, Route, Routes, field_path
+from core.weight_schedules import Gate
 from rewards import broken, declared, registry
 from rewards.declaration import Reward, RewardError
 
@@ -96,6 +97,7 @@ def _check_task_routes(task: str, lines: tuple[Route, ...]) -> list[Problem]:
             mend = "Give one of them its own `label`."
             problems.append(Problem(place, f"{route.key!r} scores this task twice under one name.", mend))
         seen.add(route.key)
+        problems += _check_gate(place, route, lines)
     if all(route.weight == 0 for route in lines):
         problems.append(Problem(f"rewards.{task}", "every weight is 0: nothing is learned.", "Raise one.", "warning"))
     return problems
@@ -138,6 +140,17 @@ def sound(route: Route) -> Reward | None:
         return declared(route.name, route.params)
     except (KeyError, RewardError, ValidationError, TypeError):
         return None
+
+
+def _check_gate(place: str, route: Route, lines: tuple[Route, ...]) -> list[Problem]:
+    """Whether the reward that a gate waits for is another one of the task."""
+    if not isinstance(route.schedule, Gate):
+        return []
+    others = [other.key for other in lines if other is not route]
+    if route.schedule.reward in others:
+        return []
+    what = f"the task has no other reward called {route.schedule.reward!r}."
+    return [Problem(f"{place}.schedule.reward", what, did_you_mean(route.schedule.reward, others))]
 
 
 def _check_columns(place: str, route: Route, task: str, columns: TaskColumns) -> list[Problem]:

@@ -47,11 +47,14 @@ def check_rows(routes: Routes, rows: Dataset) -> list[Problem]:
         return []
     lines = [repr([(task, [route.model_dump_json() for route in some]) for task, some in tried.items()])]
     key = (library_version(), rows._fingerprint, *lines)
-    if key not in _known:
-        _known[key] = tuple(_problems(routes, tried, rows))
+    if key in _known:
+        return list(_known[key])
+    problems, whole = _problems(routes, tried, rows)
+    if whole:  # what took too long may take less when the machine is not busy
+        _known[key] = tuple(problems)
         while len(_known) > REMEMBERED:
             _known.popitem(last=False)
-    return list(_known[key])
+    return problems
 
 
 def _tried(lines: Sequence[Route]) -> tuple[Route, ...]:
@@ -66,7 +69,8 @@ def _tried(lines: Sequence[Route]) -> tuple[Route, ...]:
     )
 
 
-def _problems(routes: Routes, tried: dict[str, tuple[Route, ...]], rows: Dataset) -> Iterator[Problem]:
+def _problems(routes: Routes, tried: dict[str, tuple[Route, ...]], rows: Dataset) -> tuple[list[Problem], bool]:
+    """What there is to say, and whether all that should be tried was."""
     chosen = {task: numbers for task, numbers in some_rows(rows, ROWS).items() if task in tried}
     seen = [row for numbers in chosen.values() for row in rows.select(numbers).to_list()]
     scores = _scored(tried, seen)
@@ -74,8 +78,8 @@ def _problems(routes: Routes, tried: dict[str, tuple[Route, ...]], rows: Dataset
         what = (
             f"{len(seen)} of its rows were not tried: an empty completion of each takes over {LONGEST_S:g} s to score."
         )
-        yield Problem("data", what, "Look at them with `python app.py probe`.", "warning")
-        return
+        return [Problem("data", what, "Look at them with `python app.py probe`.", "warning")], False
+    found: list[Problem] = []
     of_task: dict[str, list[int]] = {}
     for i, row in enumerate(seen):
         of_task.setdefault(str(row["task"]), []).append(i)
@@ -83,7 +87,8 @@ def _problems(routes: Routes, tried: dict[str, tuple[Route, ...]], rows: Dataset
         for route in tried[task]:
             part = task if task in routes else DEFAULT_ROUTE
             place = field_path(("rewards", part, list(RoutingTable(routes).of(task)).index(route)))
-            yield from _told(place, task, route, seen, numbers, scores)
+            found += _told(place, task, route, seen, numbers, scores)
+    return found, True
 
 
 def _scored(tried: dict[str, tuple[Route, ...]], rows: Sequence[Mapping[str, Any]]) -> Scores | None:
@@ -121,7 +126,7 @@ def _told(
     what = f"{route.key} cannot score {len(errors)} of {len(whole)} rows of task {task!r} that were tried, such as "
     what += f"the one with the prompt {_prompt(rows[first])}: {errors[first].rstrip('.')}."
     mend = "Mend the rows, or route the task to another reward."
-    yield Problem(place, what, mend, "error" if sure else "warning")
+    yield Problem(place, what, mend, "error" if sure else "warning", outside=True)
 
 
 def _prompt(row: Mapping[str, Any]) -> str:

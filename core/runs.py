@@ -1,7 +1,7 @@
-"""Runs on disk: create, launch, stop, resume, and what state each is in.
+"""Runs on disk: create, find, stop, and what state each is in; core.launch starts them, core.queue says when.
 
-The run folder is the truth. A worker is a process group of its own, found again by the pid and start time that the
-folder records, never by scanning command lines, so runs outlive the browser tab and the process that started them.
+The run folder is the truth. A worker is a process group of its own, found again by what the folder records of it
+(core.processes), never by scanning command lines, so runs outlive the browser tab and the process that started them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import fcntl
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -19,22 +18,26 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import psutil
+from pydantic import TypeAdapter, ValidationError
 
-from core.errors import Problem, UserError
-from core.spec import RunSpec, parse_spec, parse_yaml
+from core.documents import parse_yaml
+from core.errors import Problem, UserError, did_you_mean
+from core.processes import Identity, alive, identify
+from core.records import last_record, read_records
+from core.spec import RunSpec, parse_spec
 
 Reason = Literal["finished", "stopped", "failed", "lost"]
-State = Literal["created", "running", "finished", "stopped", "failed", "lost"]
+State = Literal["created", "queued", "running", "finished", "stopped", "failed", "lost"]
+Remedy = Literal["resume", "edit"]
 
+T = TypeVar("T")
 PROJECT = Path(__file__).resolve().parent.parent
-START_TIME_TOLERANCE = 2.0  # seconds; a pid is reused by a process that started at another time
-START_POLL_S = 0.02
-# glibc gives every large block back to the kernel as soon as it is free, and the next step faults it in again, page by
-# page. In pages of 2 MB, where the kernel leaves that to the program, it costs little; see docs/log.md.
-ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+QUEUE_FILE = "queue.json"
+CHECKPOINT_COMPLETE = "complete.json"  # written last into a checkpoint: without it, a kill fell into its middle
+TICK_NS = 1_000_000  # how far the folders of two runs lie apart at least, by their time
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,10 @@ class Exit:
         step: the last training step in the metrics.
         traceback: for `failed` by a bug; empty otherwise.
         time: seconds since the epoch.
-        attempt: which of the run's processes ended; an ending of an earlier one says nothing about the next.
+        attempt: which of the run's processes ended; an ending of an earlier one says nothing about the next; 0 where
+            none was ever started.
+        remedy: for `failed`: whether the run can go on once its cause is mended, or whether its settings, which never
+            change, cannot work, so that only a copy with others can.
     """
 
     reason: Reason
@@ -56,21 +62,18 @@ class Exit:
     traceback: str = ""
     time: float = 0.0
     attempt: int = 0
+    remedy: Remedy = "resume"
 
 
 @dataclass(frozen=True)
-class Worker:
+class Worker(Identity):
     """The process that works on a run.
 
     Attributes:
-        pid: its process id.
-        started: its start time, seconds since the epoch: a pid alone may belong to another process by now.
         attempt: 1 for the run's first process, one more for each resume.
     """
 
-    pid: int
-    started: float
-    attempt: int
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,16 @@ class RunFolder:
         return self.path / "worker.lock"
 
     @property
+    def extension_path(self) -> Path:
+        """How many steps the run has in all, where that is not what its spec says; see core.extension."""
+        return self.path / "extension.json"
+
+    @property
+    def reserve_path(self) -> Path:
+        """Some bytes that a worker gives back where the disk is full, so that its ending can be written."""
+        return self.path / ".reserve"
+
+    @property
     def stop_path(self) -> Path:
         """The attempt that was last asked to stop."""
         return self.path / "stop.json"
@@ -154,37 +167,55 @@ class RunFolder:
 
     def worker(self) -> Worker | None:
         """The process that was last started on this run."""
-        try:
-            return Worker(**json.loads(self.process_path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return None
+        return _read_as(Worker, self.process_path)
 
     def exit(self) -> Exit | None:
         """How the last worker ended, if it said so."""
-        try:
-            return Exit(**json.loads(self.exit_path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return None
+        return _read_as(Exit, self.exit_path)
 
     def engine(self) -> dict[str, Any] | None:
         """For each part of a step whether it goes our way, and why not; None before that is known."""
-        try:
-            found: dict[str, Any] = json.loads(self.engine_path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        return found
+        return _read_object(self.engine_path)
 
     def records(self) -> list[dict[str, Any]]:
-        """All metrics; a torn last line is left for the next read."""
-        try:
-            data = self.metrics_path.read_bytes()
-        except FileNotFoundError:
-            return []
-        return [json.loads(line) for line in data[: data.rfind(b"\n") + 1].splitlines()]
+        """All metrics; a torn last line is left for the next read, a corrupt one is a `UserError`."""
+        return read_records(self.metrics_path)
 
     def last_step(self) -> int:
         """The last training step in the metrics; 0 before the first."""
-        return max((r["step"] for r in self.records() if r["split"] == "train"), default=0)
+        record = last_record(self.metrics_path, "train")
+        return record["step"] if record else 0
+
+    def whole_checkpoints(self) -> list[Path]:
+        """The checkpoints that a run can go on from, the first one first."""
+        return [folder for folder in self.all_checkpoints() if (folder / CHECKPOINT_COMPLETE).exists()]
+
+    def all_checkpoints(self) -> list[Path]:
+        """Torn ones too."""
+        return sorted(self.checkpoints.glob("checkpoint-*"), key=checkpoint_step)
+
+
+def _read_object(path: Path) -> dict[str, Any] | None:
+    """A JSON object in a file; None where there is none: a run that somebody broke must not hide the others."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _read_as(kind: type[T], path: Path) -> T | None:
+    """What a file says; None where it says nothing of the kind."""
+    found = _read_object(path)
+    try:
+        return None if found is None else TypeAdapter(kind).validate_python(found)
+    except ValidationError:
+        return None
+
+
+def checkpoint_step(folder: Path) -> int:
+    """The training step after which a checkpoint was written."""
+    return int(folder.name.rpartition("-")[2])
 
 
 def runs_root() -> Path:
@@ -193,95 +224,83 @@ def runs_root() -> Path:
 
 
 def all_runs() -> list[RunFolder]:
-    """Every run under the root, newest first."""
-    found = [RunFolder(spec.parent) for spec in runs_root().glob("*/spec.yaml")]
-    return sorted(found, key=lambda run: run.spec_path.stat().st_mtime, reverse=True)
+    """Every run under the root, newest first; a folder that vanishes meanwhile is left out."""
+    found = []
+    for spec in runs_root().glob("*/spec.yaml"):
+        with suppress(FileNotFoundError):
+            found.append((spec.stat().st_mtime_ns, spec.parent))
+    return [RunFolder(path) for _, path in sorted(found, reverse=True)]
+
+
+def find_run(run_id: str) -> RunFolder:
+    """The run of an id under the root; `UserError` where there is none, such as where its folder was deleted."""
+    known = {run.id: run for run in all_runs()}
+    if run_id not in known:
+        raise UserError(Problem("run", f"there is no run {run_id!r:.90}.", did_you_mean(run_id, known)))
+    return known[run_id]
 
 
 def create_run(spec: RunSpec, path: Path | None = None) -> RunFolder:
     """A new run folder holding its spec; a default name is made from the time and the spec's name."""
     if path is None:
-        path = _free_path(runs_root() / f"{datetime.now():%Y%m%d-%H%M%S}-{spec.name}")
+        path = free_path(runs_root() / f"{datetime.now():%Y%m%d-%H%M%S}-{spec.name}")
     try:
         path.mkdir(parents=True)
     except FileExistsError:
         mend = f"Choose another --out, or go on with it: python app.py resume {path}"
         raise UserError(Problem(f"--out {path}", "this folder exists already.", mend)) from None
+    except OSError as error:
+        raise UserError(Problem(str(path), f"the run folder cannot be made: {error.strerror}.")) from None
     run = RunFolder(path.absolute())
+    newest = next((other.spec_path.stat().st_mtime_ns for other in all_runs()), 0)
     write_atomically(run.spec_path, spec.to_yaml())
+    # Newest first must stay so where the clock was put back; file systems keep no two times of one nanosecond apart.
+    now = max(time.time_ns(), newest + TICK_NS)
+    os.utime(run.spec_path, ns=(now, now))
     return run
-
-
-def launch(run: RunFolder) -> subprocess.Popen[bytes]:
-    """Start a run's worker in the background; it goes on from the last checkpoint where there is one.
-
-    Returns as soon as the worker has put itself into the folder, so that whoever looks next sees it running.
-    """
-    now = state(run)
-    if now in ("running", "finished"):
-        mend = "Stop it first, or watch it." if now == "running" else "Start a new run with more steps."
-        raise UserError(Problem(run.id, f"this run is {now} already.", mend))
-    with run.log_path.open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "core.training.worker", str(run.path)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={**ALLOCATOR, **os.environ, "PYTHONPATH": os.pathsep.join(python_path()), "PYTHONUNBUFFERED": "1"},
-            start_new_session=True,
-        )
-    try:
-        while not _works_on(run, process.pid):
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=START_POLL_S)
-                break
-    except KeyboardInterrupt:  # a worker that nobody has heard of yet must not train unseen
-        os.killpg(process.pid, signal.SIGKILL)
-        raise
-    if process.poll() is not None and not _works_on(run, process.pid):
-        raise UserError(Problem(run.id, "the worker could not start.", f"See {run.log_path}."))
-    return process
-
-
-def launch_and_leave(run: RunFolder) -> None:
-    """Start a worker that nobody here waits for; once it has ended it leaves no process behind."""
-    process = launch(run)
-    threading.Thread(target=process.wait, name=f"end of {run.id}", daemon=True).start()
-
-
-def _works_on(run: RunFolder, pid: int) -> bool:
-    worker = run.worker()
-    return worker is not None and worker.pid == pid
 
 
 def record_worker(run: RunFolder, pid: int) -> Worker:
     """Write down which process works on this run, as its next attempt."""
     before = run.worker()
-    worker = Worker(pid, psutil.Process(pid).create_time(), before.attempt + 1 if before else 1)
+    worker = Worker(**vars(identify(pid)), attempt=before.attempt + 1 if before else 1)
     write_atomically(run.process_path, json.dumps(vars(worker)))
     return worker
 
 
 def state(run: RunFolder) -> State:
-    """What a run is doing now, from its folder and the process it names.
+    """What a run is doing now, from its folder, the process it names and the queue.
 
     A worker that vanished without a word (SIGKILL, power cut) leaves no ending: the first to notice writes `lost`.
     """
+    now = folder_state(run)
+    return "queued" if now != "running" and is_queued(run) else now
+
+
+def folder_state(run: RunFolder) -> State:
+    """What the run's own folder says, whether it waits in the queue or not."""
     worker = run.worker()
-    if worker is None:
-        return "created"
     if (end := _ending(run, worker)) is not None:
         return end.reason
-    if worker_process(run) is not None or _locked(run):
+    if worker is None:
+        return "created"
+    if alive(worker) or locked(run):
         return "running"
     if (end := _ending(run, worker)) is not None:  # a worker writes its ending before it is gone
         return end.reason
     message = "The worker vanished without a word: killed, out of memory, or the machine went down."
-    write_exit(run, Exit("lost", message, run.last_step(), attempt=worker.attempt))
+    with suppress(OSError):  # where the disk is full or the folder gone: it is lost, whether written down or not
+        write_exit(run, Exit("lost", message, run.last_step(), attempt=worker.attempt))
     return "lost"
 
 
-def _locked(run: RunFolder) -> bool:
+def is_queued(run: RunFolder) -> bool:
+    """Whether a run waits in the queue of the root that it lies in; core.queue says where that file is none."""
+    waiting = (_read_object(run.path.parent / QUEUE_FILE) or {}).get("runs")
+    return isinstance(waiting, list) and run.id in waiting
+
+
+def locked(run: RunFolder) -> bool:
     """Whether a worker holds the run's lock, although its pid is not to be seen from here (such as in a container)."""
     try:
         with run.lock_path.open("rb") as file:
@@ -296,14 +315,9 @@ def _locked(run: RunFolder) -> bool:
 def worker_process(run: RunFolder) -> psutil.Process | None:
     """The live worker of a run; None where it is gone or its pid belongs to another process by now."""
     worker = run.worker()
-    if worker is None:
-        return None
-    try:
-        process = psutil.Process(worker.pid)
-        same = abs(process.create_time() - worker.started) < START_TIME_TOLERANCE
-        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-    except psutil.NoSuchProcess:
-        return None
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(worker.pid) if worker is not None and alive(worker) else None
+    return None
 
 
 def stop(run: RunFolder) -> None:
@@ -312,18 +326,15 @@ def stop(run: RunFolder) -> None:
     if process is None:
         raise UserError(Problem(run.id, f"this run is {state(run)}: there is nothing to stop."))
     worker = run.worker()
-    write_atomically(run.stop_path, json.dumps({"attempt": worker.attempt if worker else 0}))
+    with suppress(OSError):  # a full disk must not keep a run from being stopped
+        write_atomically(run.stop_path, json.dumps({"attempt": worker.attempt if worker else 0}))
     process.send_signal(signal.SIGTERM)
 
 
 def stop_requested(run: RunFolder) -> bool:
     """Whether the worker of now has been asked to stop."""
-    worker = run.worker()
-    try:
-        asked = json.loads(run.stop_path.read_text(encoding="utf-8"))["attempt"]
-    except FileNotFoundError:
-        return False
-    return worker is not None and asked == worker.attempt
+    worker, asked = run.worker(), _read_object(run.stop_path)
+    return worker is not None and asked is not None and asked.get("attempt") == worker.attempt
 
 
 def kill(run: RunFolder) -> None:
@@ -339,24 +350,29 @@ def write_exit(run: RunFolder, end: Exit) -> None:
     write_atomically(run.exit_path, json.dumps({**vars(end), "time": end.time or time.time()}, indent=2))
 
 
-def _ending(run: RunFolder, worker: Worker) -> Exit | None:
+def _ending(run: RunFolder, worker: Worker | None) -> Exit | None:
     """How this worker ended, if it said so; the ending of an earlier attempt is not its."""
     end = run.exit()
-    return end if end is not None and end.attempt == worker.attempt else None
+    return end if end is not None and end.attempt == (worker.attempt if worker else 0) else None
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """A reader sees the old file or the new one, never a part."""
-    scratch = _scratch(path)
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)
+    """A reader sees the old file or the new one, never a part; nor does one who looks after a power cut."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        with scratch.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    except OSError:
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)
+        raise
 
 
-def _scratch(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-
-
-def _free_path(path: Path) -> Path:
+def free_path(path: Path) -> Path:
+    """The path itself, or with a number behind it where it exists."""
     return next(candidate for candidate in _numbered(path) if not candidate.exists())
 
 
@@ -364,9 +380,3 @@ def _numbered(path: Path) -> Iterator[Path]:
     yield path
     for n in range(2, sys.maxsize):
         yield path.with_name(f"{path.name}-{n}")
-
-
-def python_path() -> list[str]:
-    """The worker is started with -m from any working folder, so it must find the project's packages."""
-    inherited = os.environ.get("PYTHONPATH", "")
-    return [str(PROJECT), *inherited.split(os.pathsep)] if inherited else [str(PROJECT)]

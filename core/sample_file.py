@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -19,11 +18,12 @@ from core.errors import Problem, UserError
 from core.preview import Group
 from core.prompt_rows import Found, Key, rows_by_prompt
 from core.prompts import as_messages, as_text
-from core.samples import Samples, match_warnings
+from core.samples import Samples, match_warnings, merged
 from core.spec import COMPLETION_IDS, Draft
 
 COMPLETION = "completion"
 SCORED = ("rewards", "errors", "total", "advantages")  # what `app.py score` adds to a row
+MOST_GROUPS = 2000  # a page is for looking at some
 CELLS = (".csv", ".tsv")  # where an empty cell is how an empty completion is written
 
 
@@ -40,8 +40,8 @@ def read_samples(path: Path, draft: Draft | None = None, data: Data | None = Non
     """Completions from a file of rows with a `completion`: a text, or a list of texts, which is a group.
 
     JSON Lines, JSON, CSV, TSV and Parquet are read, as data is.
-    Rows with one text each whose other columns are all the same are one group. A row whose prompt is in the data gets
-    the columns that the file lacks from there, and its task, if it has none.
+    Rows whose other columns are all the same are one group (see `core.samples.merged`). A row whose prompt is in the
+    data gets the columns that the file lacks from there, and its task, if it has none.
 
     Args:
         path: the file.
@@ -64,9 +64,14 @@ def read_samples(path: Path, draft: Draft | None = None, data: Data | None = Non
         raise UserError(Problem(path.name, "there are no rows in this file.", "Give every row a `completion`."))
     keys = _keys(items, data)
     found = _found(keys, draft, data)
-    groups = _merged([_group(item, of, found, findings) for item, of in zip(items, keys, strict=True)])
+    groups = merged([_group(item, of, found, findings) for item, of in zip(items, keys, strict=True)])
     findings.check()
-    return Samples(groups, () if data is None else match_warnings(path.name, keys, found))
+    warnings = () if data is None else match_warnings(path.name, keys, found)
+    if len(groups) > MOST_GROUPS:
+        what = f"the first {MOST_GROUPS:,} of its {len(groups):,} groups are taken."
+        mend = "Score the whole file with `python app.py score`."
+        warnings = (*warnings, Problem(path.name, what, mend, "warning"))
+    return Samples(groups[:MOST_GROUPS], warnings)
 
 
 def _items(batch: Batch, names: ColumnNames, findings: Findings) -> Iterator[_Item]:
@@ -130,14 +135,3 @@ def _group(item: _Item, keys: Sequence[Key], found: Mapping[Key, Found], finding
         wrong = f"its prompt is in several tasks: {tasks}." if there else "the row has no task tag."
         findings.add(item.place, wrong, "Give every row one, or the prompt of a row of the data.", "task")
     return Group({"prompt": "", **fields}, item.completions)
-
-
-def _merged(groups: Sequence[Group]) -> tuple[Group, ...]:
-    """Groups of one completion whose fields are the same become one; those with token ids of their own stay apart."""
-    merged: dict[str, Group] = {}
-    for number, group in enumerate(groups):
-        alone = len(group.completions) == 1 and COMPLETION_IDS not in group.fields
-        key = json.dumps(group.fields, sort_keys=True, default=str) if alone else str(number)
-        before = merged[key].completions if key in merged else ()
-        merged[key] = Group(group.fields, (*before, *group.completions))
-    return tuple(merged.values())

@@ -26,6 +26,7 @@ from core.spec import COMPLETION_IDS, TaskSpec
 IDLE_S = 600.0
 
 Progress = Callable[[int, int], None]
+Stream = Callable[[int, tuple[str, ...]], None]
 Row = Mapping[str, Any]
 
 
@@ -99,6 +100,7 @@ class Sampler:
         settings: SamplingSettings,
         progress: Progress | None = None,
         cancelled: Cancelled | None = None,
+        stream: Stream | None = None,
     ) -> list[SampledGroup]:
         """A group of completions for each row, in order; where it is cancelled, of those that were whole by then.
 
@@ -109,14 +111,18 @@ class Sampler:
             settings: how many completions, and how.
             progress: told (done, whole) in tokens, where a completion that has ended counts as the longest possible.
             cancelled: asked now and then; the model stays warm.
+            stream: told (number of a row, texts of its completions so far) several times a second.
         """
         prompts = _prompts(rows, tasks)
-        request = {"do": "sample", "model": asdict(model), "prompts": prompts, "settings": settings.model_dump()}
+        request: Reply = {"do": "sample", "model": asdict(model), "prompts": prompts, "settings": settings.model_dump()}
+        request["stream"] = stream is not None
         groups: dict[int, SampledGroup] = {}
         for reply in self._ask(request, cancelled) if rows else ():
             if "group" in reply:
                 row = rows[reply["row"]]
                 groups[reply["row"]] = _sampled(as_seen(row, tasks.get(row["task"])), reply["group"])
+            elif "so_far" in reply and stream is not None:
+                stream(reply["row"], tuple(reply["so_far"]))
             elif "done" in reply and progress is not None:
                 progress(reply["done"], reply["whole"])
         return [groups[row] for row in sorted(groups)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -54,6 +54,19 @@ def typed_group(row: Row, text: str) -> Group:
     return Group(dict(row), tuple(parts))
 
 
+def merged(groups: Iterable[Group]) -> tuple[Group, ...]:
+    """Groups whose rows are the same become one.
+
+    Those with token ids of their own stay apart, and so do those without a prompt: who knows what they answer.
+    """
+    found: dict[str, tuple[Mapping[str, Any], list[str]]] = {}
+    for number, group in enumerate(groups):
+        apart = COMPLETION_IDS in group.fields or not group.fields.get("prompt")
+        key = str(number) if apart else json.dumps(group.fields, sort_keys=True, default=str)
+        found.setdefault(key, (group.fields, []))[1].extend(group.completions)
+    return tuple(Group(fields, tuple(completions)) for fields, completions in found.values())
+
+
 def run_groups(
     run: RunFolder,
     step: int | None = None,
@@ -65,7 +78,7 @@ def run_groups(
 
     Args:
         run: its folder.
-        step: of this step; else the latest.
+        step: of this step; else the latest ones.
         task: of this task; else of all.
         most: how many groups; where there are more, the latest of each task, as many of one task as of another.
         split: from training or from the evaluations.

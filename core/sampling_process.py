@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import IO, Any, Literal
 
 from core.errors import Problem, UserError
-from core.runs import ALLOCATOR, python_path
+from core.launch import ALLOCATOR, python_path
 
 WORKER = "core.training.sampling_worker"
 POLL_S = 0.1  # how long a request to cancel may go unheard
@@ -133,16 +133,22 @@ class SamplingProcess:
     def _hear(self) -> None:
         """Hand every reply to whoever asked; at the end of the process, tell all that wait."""
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            reply: Reply = json.loads(line)
-            if "state" in reply:
-                self.state = SamplerState(reply["state"], reply["model"], reply["adapter"])
-                continue
-            with self._lock:
-                replies = self._waiting.get(reply["id"])
-            if replies is not None:
-                replies.put(reply)
-        self._end()
+        try:
+            for line in self._process.stdout:
+                self._heard(json.loads(line))
+        except ValueError:  # killed in the middle of a line
+            self._process.kill()
+        finally:
+            self._end()
+
+    def _heard(self, reply: Reply) -> None:
+        if "state" in reply:
+            self.state = SamplerState(reply["state"], reply["model"], reply["adapter"])
+            return
+        with self._lock:
+            replies = self._waiting.get(reply["id"])
+        if replies is not None:
+            replies.put(reply)
 
     def _end(self) -> None:
         """The process is no more: keep its last words, and tell all that wait."""

@@ -107,7 +107,7 @@ def score_file(
         source: the .jsonl file.
         plan: the rewards.
         out: where scored rows go, one JSON object a line.
-        tokenize: text -> token ids, for rewards that count tokens in rows that carry no `completion_ids`.
+        tokenize: texts -> token ids, for rewards that count tokens in rows that carry no `completion_ids`.
         progress: told, after each batch, how many rows are done.
     """
     problems = [problem for problem in check_routes(plan.rewards) if problem.severity == "error"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,11 +60,18 @@ def write_table(path: Path, preview: Preview, normalisation: Normalisation) -> N
     if ending == ".jsonl":
         write_atomically(path, "".join(line + "\n" for line in json_lines(preview, normalisation)))
     elif ending == ".parquet":
-        pq.write_table(table(preview, normalisation), path)
+        _written(path, lambda file: pq.write_table(table(preview, normalisation), file))
     elif ending == ".csv":
-        pyarrow.csv.write_csv(_without_formulas(table(preview, normalisation)), path)
+        _written(path, lambda file: pyarrow.csv.write_csv(_without_formulas(table(preview, normalisation)), file))
     else:
         raise UserError(Problem(path.name, f"a table is not written as {ending!r}.", did_you_mean(ending, FORMATS)))
+
+
+def _written(path: Path, write: Callable[[Path], object]) -> None:
+    """A file at its place once it is whole."""
+    scratch = path.with_name(f".{path.name}.part")
+    write(scratch)
+    scratch.replace(path)
 
 
 def json_lines(preview: Preview, normalisation: Normalisation) -> Iterable[str]:

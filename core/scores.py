@@ -9,6 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+SAME = 1e-9  # scores, totals and advantages nearer than this are equal
+
 
 @dataclass(frozen=True)
 class Scores:

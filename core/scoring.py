@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from core.errors import Cancelled
 from core.reward_calls import (
     MEMORY,
     Answer,
@@ -37,7 +38,7 @@ from rewards.declaration import Batch, Reward
 LOOK_S = 0.1  # between looks whether a scoring has been cancelled
 
 
-class ScoringCancelled(Exception):
+class ScoringCancelled(Cancelled):
     """Whoever asked for the scores does not want them any more."""
 
 

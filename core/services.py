@@ -11,7 +11,8 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from core.errors import UserError
+from core.completion_rows import Tokenize
+from core.errors import Problem, UserError
 from core.jobs import Job, Jobs
 from core.preview import Group, Preview, preview, read_groups
 from core.projects import Project
@@ -53,7 +54,9 @@ class Services:
         self._scorer: Scorer | None = None
         self._lock = threading.Lock()
         self._previews: dict[str, tuple[str, Preview]] = {}
-        self._tried: dict[str, str] = {}
+        self._scoring = threading.Lock()
+        self._tried: dict[str, str] = {}  # project -> token of the last scoring that was begun
+        self._wanted: dict[str, str] = {}  # project -> token of the last scoring that somebody asked for
 
     @property
     def scorer(self) -> Scorer:
@@ -67,8 +70,10 @@ class Services:
         """What is known now; a scoring starts in the background where something changed and nobody outside is asked."""
         draft = project.draft()
         token = _token(project, draft)
-        if self._tried.get(project.name) != token and draft.rewards and not asks_outside(draft.rewards):
-            self.score(project)
+        if self._tried.get(project.name) != token and draft.rewards:
+            wanted = self._wanted.get(project.name) == token
+            if wanted or not asks_outside(draft.rewards):
+                self._start_scoring(project, draft, token)
         key, found = self._previews.get(project.name, ("", None))
         fresh = key == token
         if found is not None and fresh:
@@ -78,26 +83,28 @@ class Services:
     def score(self, project: Project) -> None:
         """Score the samples in the background; one that still runs by older routes is given up."""
         draft = project.draft()
-        token = _token(project, draft)
+        self._wanted[project.name] = token = _token(project, draft)
+        self._start_scoring(project, draft, token)
+
+    def _start_scoring(self, project: Project, draft: Draft, token: str) -> None:
+        """Begin, unless an older scoring must end first: whoever looks next begins then, and nobody waits."""
         if not project.samples_path.exists() or not draft.rewards:
             return
         name = _name(project)
-        before = self.jobs.get(name)
-        if before is not None and before.running:
-            if self._tried.get(project.name) == token:
+        with self._scoring:
+            before = self.jobs.get(name)
+            if before is not None and before.running:
+                if self._tried.get(project.name) != token:
+                    before.cancel()
                 return
-            before.cancel()
-            before.wait()
-        self._tried[project.name] = token
-        try:
             self.jobs.start(name, lambda job: self._score(project, draft, token, job))
-        except UserError:  # another tab was faster
-            return
+            self._tried[project.name] = token
 
     def _score(self, project: Project, draft: Draft, token: str, job: Job) -> None:
         groups = read_groups(project.samples_path)
         found = self.preview(groups, draft, job.progress, job.cancelled)
-        self._previews[project.name] = token, found
+        if self.jobs.get(job.name) is job:  # not of a project that was left meanwhile
+            self._previews[project.name] = token, found
 
     def preview(
         self,
@@ -110,9 +117,23 @@ class Services:
         tokenize = self._tokenize(draft) if draft.rewards and needs_tokens(draft) else None
         return preview(groups, draft, self.scorer, tokenize, progress, cancelled)
 
-    def _tokenize(self, draft: Draft) -> Callable[[str], list[int]]:
+    def _tokenize(self, draft: Draft) -> Tokenize:
         model = ModelChoice(draft.model)
-        return lambda text: self.sampler.token_ids(model, [text])[0]
+        return lambda texts: self.sampler.token_ids(model, texts)
+
+    def leave(self, project: Project) -> None:
+        """Forget a project that is about to have another name, or none; its scoring is given up.
+
+        Raises:
+            UserError: something else is being done for it whose result would be lost.
+        """
+        running = self.jobs.running(project.name)
+        if others := [job.name for job in running if job.name != _name(project)]:
+            mend = "Wait until it is done, or cancel it."
+            raise UserError(Problem("project", f"work for {project.name!r} goes on: {', '.join(others)}.", mend))
+        self.jobs.forget(project.name)
+        for kept in (self._previews, self._tried, self._wanted):
+            kept.pop(project.name, None)
 
     def close(self) -> None:
         """End what was started."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.advantages import FLAT, Floats, Ints, advantages, contributions, group_spread
+from core.advantages import FLAT, Floats, Ints, advantages, contributions, group_spread, without_signal
 from core.scores import Scores
 from core.spec import Normalisation
 
@@ -43,7 +43,7 @@ class TaskSignal:
         task: its name.
         completions: how many.
         groups: how many.
-        flat_groups: groups whose totals are all the same, or fewer than two are known: nothing is learned from them.
+        flat_groups: groups in which every advantage is 0: nothing is learned from them.
         share: its part of the summed |advantage| of all tasks; None where that is 0.
         rewards: those routed to it, in the order of the scores.
     """
@@ -85,7 +85,7 @@ def task_signals(scores: Scores, groups: Ints, normalisation: Normalisation) -> 
                 task,
                 len(rows),
                 len(np.unique(groups[rows])),
-                _flat(scores.totals[rows], groups[rows]),
+                int(without_signal(strength[rows], groups[rows]).sum()),
                 _share(strength[rows].sum(), strength.sum()),
                 tuple(rewards),
             )

@@ -15,7 +15,9 @@ import regex  # type: ignore[import-untyped]
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from core.documents import read_document
 from core.errors import Problem, UserError, did_you_mean
+from core.weight_schedules import Schedule
 
 DEFAULT_ROUTE = "default"
 COMPLETION_IDS = "completion_ids"  # the column under which rewards get a completion's token ids
@@ -63,12 +65,15 @@ def _tag(text: str) -> str:
     tag = text.strip()
     if not tag:
         raise ValueError("the name of a task is blank")
+    if len(tag) > LONGEST_TAG or "\n" in tag:
+        raise ValueError(f"the name of a task is one line of at most {LONGEST_TAG} characters, not {len(tag):,}")
     if tag == DEFAULT_ROUTE:
         raise ValueError(f"a task cannot be called {tag!r}: the default route is")
     return tag
 
 
 Tag = Annotated[str, AfterValidator(_tag)]
+LONGEST_TAG = 200  # characters of a task's name: past that a column of texts was taken for the tags
 CONDITIONS = ("equals", "contains", "matches")
 
 
@@ -80,7 +85,9 @@ class TagRule(Part):
     contains: str | None = Field(None, min_length=1)
     matches: str | None = Field(None, description="regular expression (the module regex), found anywhere in the text")
     task: Tag
-    within: str | None = Field(None, description="only rows whose tag so far is this: so a task is split")
+    within: str | None = Field(
+        None, description="only rows whose tag so far is this, whatever gave it: so a task is split"
+    )
 
     @model_validator(mode="after")
     def exactly_one_condition(self) -> Self:
@@ -97,12 +104,12 @@ class TagRule(Part):
 class Tags(Part):
     """How rows get their tags where the task column alone is not enough.
 
-    The steps come in the order of the fields, after the task column; each overrides the ones before it, except that
-    `default` fills gaps only.
+    The task column comes first, then `files`, `rows`, `default` for the rows that have no tag by then, `rules`,
+    `rename` and `drop`. A rule for all rows leaves those alone that have a tag by hand.
     """
 
     files: dict[str, Tag] = Field({}, description="name of a file -> task of all its rows")
-    rules: tuple[TagRule, ...] = Field((), description="the first that holds gives the task")
+    rules: tuple[TagRule, ...] = Field((), description="in order; of those for all rows the first that holds decides")
     rows: dict[str, Tag] = Field({}, description="place of a row, such as a.jsonl line 17 -> its task")
     default: Tag | None = Field(None, description="task of the rows that have none by then")
     rename: dict[str, Tag] = Field({}, description="task -> its new name; two of one name become one task")
@@ -146,6 +153,7 @@ class Route(Part):
     weight: float = Field(1.0, allow_inf_nan=False, description="0 watches a reward without training on it")
     params: dict[str, Any] = {}
     label: str | None = Field(None, description="what to call it, where one task uses the same reward twice")
+    schedule: Schedule | None = Field(None, description="how the weight comes about in training (docs/learning.md)")
 
     @property
     def key(self) -> str:
@@ -167,16 +175,42 @@ class TaskSpec(Part):
 class Mixing(Part):
     """How batches are balanced between tasks; `tasks.<name>.share` overrides it for one task."""
 
-    strategy: Literal["equal", "natural"] = Field(
-        "equal", description="equal: every task the same share; natural: a task's share is its share of the rows"
+    strategy: Literal["equal", "natural", "temperature"] = Field(
+        "equal",
+        description="equal: every task the same share; natural: a task's share is its share of the rows; temperature: "
+        "between the two, by rows ** (1 / temperature)",
+    )
+    temperature: float = Field(2.0, ge=1, description="of strategy temperature: 1 is natural, a large number equal")
+    adapt: Literal["none", "progress", "worst"] = Field(
+        "none",
+        description="how shares follow the run: progress: more for tasks whose reward moves and whose groups have "
+        "spread; worst: more for the task that is worst off and does not improve",
+    )
+    floor: float = Field(0.5, ge=0, le=1, description="of adapt: the part of its share that every task keeps")
+    resample: float = Field(
+        0.0,
+        ge=0,
+        le=8,
+        description="groups without spread give way to other rows of the same task, for which at most so many times "
+        "the prompts of a batch are sampled again; 0: none",
     )
 
 
 class Normalisation(Part):
-    """How rewards of different scale become advantages; TRL's names and formulas."""
+    """How rewards of different scale become advantages: TRL's names and formulas, then one scale for all tasks."""
 
     multi_objective_aggregation: Literal["sum_then_normalize", "normalize_then_sum"] = "sum_then_normalize"
     scale_rewards: Literal["group", "batch", "none"] = "group"
+    task_scale: Literal["none", "batch", "running"] = Field(
+        "none",
+        description="batch: advantages of each task brought to one mean size, so that its part of the signal is its "
+        "part of the mix; running: by its size over about ten batches; none: TRL's formula alone",
+    )
+    task_tokens: Literal["loss", "equal"] = Field(
+        "loss",
+        description="equal: each task counts as if its answers were as long as those of the others; loss: as loss_type "
+        "has it, and most add up tokens, so a task with long answers counts more",
+    )
 
 
 class Engine(Part):
@@ -265,45 +299,6 @@ def read_plan(path: Path) -> Plan:
         document = {"rewards": document}
     plan: Plan = _validate(Plan, document, str(path))
     return plan
-
-
-def parse_yaml(text: str, where: str) -> Any:
-    """A YAML (so also a JSON) document, or a `UserError` with line and column."""
-    try:
-        return yaml.load(text, _UniqueKeys)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{where} line {mark.line + 1}, column {mark.column + 1}" if mark else where
-        what = getattr(error, "problem", None) or str(error)
-        raise UserError(Problem(place, f"not valid YAML: {what}.", "Check indentation, colons and quotes.")) from None
-    except (ValueError, LookupError, AttributeError, RecursionError) as error:  # such as the date 2024-13-45
-        raise UserError(Problem(where, f"not valid YAML: {error}.", "Put quotes around what is text.")) from None
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """PyYAML drops the first of two equal keys without a word, and a task's rewards with it; YAML forbids them."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        seen: set[tuple[str, str]] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
-                raise yaml.MarkedYAMLError(problem=f"{key.value!r} is given twice", problem_mark=key.start_mark)
-            seen.add((key.tag, str(key.value)))
-        return node
-
-
-def read_document(path: Path) -> Any:
-    """A YAML or JSON file's content; `UserError` where it cannot be read."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError(Problem(str(path), "there is no such file.", "Check the path.")) from None
-    except IsADirectoryError:
-        raise UserError(Problem(str(path), "this is a folder.", "Name the YAML file in it.")) from None
-    except UnicodeDecodeError as error:
-        raise UserError(Problem(str(path), f"not UTF-8 at byte {error.start}.", "Save it as UTF-8.")) from None
-    return parse_yaml(text, str(path))
 
 
 def _validate(model: type[BaseModel], document: Any, where: str) -> Any:

@@ -6,14 +6,27 @@ TRL's to say; this file only declares them. `completion_ids` are the completion'
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from rewards.declaration import BatchFunction, Example, RewardError, trl_reward
+from rewards.declaration import BatchFunction, Example, Reward, RewardError, trl_reward
 
 TEN_TOKENS = list(range(10))
 TOKENS_MISSING = "no 'completion_ids'"
+
+
+def _cosine_range(reward: Reward, parameters: Any) -> Reward:
+    """It lies between the four scores that are named."""
+    ends = [parameters.min_value_wrong, parameters.max_value_wrong]
+    ends += [parameters.min_value_correct, parameters.max_value_correct]
+    return replace(reward, range=(min(ends), max(ends)))
+
+
+def _penalty_range(reward: Reward, parameters: Any) -> Reward:
+    """The penalty is its lowest score."""
+    return replace(reward, range=(parameters.max_penalty, 0.0))
 
 
 @trl_reward(
@@ -89,6 +102,7 @@ def get_soft_overlong_punishment(
         Example("42", None, {"solution": "", "completion_ids": [1]}, {"max_len": 10}, "unreadable solution: no score"),
     ],
     source="trl.rewards.get_cosine_scaled_reward, TRL 1.16; arXiv 2502.03373, appendix C.1",
+    shaped=_cosine_range,
 )
 def get_cosine_scaled_reward(
     *,
@@ -123,6 +137,7 @@ def get_cosine_scaled_reward(
         Example("again and again", -1.5, {"completion_ids": [5, 5, 5, 5, 5]}, {"ngram_size": 2, "max_penalty": -2.0}),
     ],
     source="trl.rewards.get_repetition_penalty_reward, TRL 1.16; arXiv 2502.03373, appendix C.2",
+    shaped=_penalty_range,
 )
 def get_repetition_penalty_reward(
     *,

@@ -1,6 +1,14 @@
 """Every test has a home of its own: nothing is read from or written to the user's cache and runs."""
 
+import os
+
 import pytest
+from hypothesis import settings
+
+# Where a failure must be the change's own fault, hypothesis tries the same examples every time.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,8 @@ import pytest
 import yaml
 from toys import make_model, spec_document, tagged_rows, write_rows
 
+from core.runs import RunFolder, checkpoint_step
+
 PROJECT = Path(__file__).parent.parent
 
 
@@ -88,7 +90,7 @@ class TestTrain:
         assert json.loads((tmp_path / "here" / "exit.json").read_text())["reason"] == "finished"
 
     def test_ctrl_c_stops_it_at_a_checkpoint_and_resume_goes_on(self, spec, tmp_path):
-        command = [sys.executable, str(PROJECT / "app.py"), "train", str(spec(max_steps=60, eval_steps=1000))]
+        command = [sys.executable, str(PROJECT / "app.py"), "train", str(spec(max_steps=240, eval_steps=1000))]
         process = subprocess.Popen(
             [*command, "--out", "here"], cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -102,28 +104,29 @@ class TestTrain:
         assert "stopped: Stopped on request after step" in rest
         resumed = app("resume", "here", cwd=tmp_path)
         assert resumed.returncode == 0, resumed.stdout + resumed.stderr
-        assert "finished: All 60 steps done." in resumed.stdout
+        assert "finished: All 240 steps done." in resumed.stdout
         lines = (tmp_path / "here" / "metrics.jsonl").read_text().splitlines()
         steps = [record["step"] for record in map(json.loads, lines) if record["split"] == "train"]
-        assert steps == list(range(1, 61))
+        assert steps == list(range(1, 241))
 
     def test_resume_after_a_kill_prints_only_what_is_new(self, spec, tmp_path):
         command = [sys.executable, str(PROJECT / "app.py"), "train", str(spec(max_steps=60, save_steps=5))]
         process = subprocess.Popen(
             [*command, "--out", "here"], cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
+        run = RunFolder(tmp_path / "here")
         for line in process.stdout:
             if line.startswith("step    8"):
-                os.kill(json.loads((tmp_path / "here" / "worker.json").read_text())["pid"], signal.SIGKILL)
+                os.kill(json.loads((run.path / "worker.json").read_text())["pid"], signal.SIGKILL)
                 break
         rest, _ = process.communicate(timeout=60)
         assert process.returncode == 1
         assert "lost: The worker vanished without a word" in rest
+        kept = checkpoint_step(run.whole_checkpoints()[-1])
         resumed = app("resume", "here", cwd=tmp_path)
         assert resumed.returncode == 0, resumed.stdout + resumed.stderr
         printed = [int(line.split()[1].split("/")[0]) for line in resumed.stdout.splitlines() if line[:4] == "step"]
-        assert printed == list(range(printed[0], 61))
-        assert 6 <= printed[0] <= 11, "the last checkpoint before step 8, or one that was just being written"
+        assert printed == list(range(kept + 1, 61))
 
     def test_an_error_in_the_spec_starts_nothing(self, spec, tmp_path):
         found = app("train", spec(num_generations=3), "--out", "here", cwd=tmp_path)
@@ -137,6 +140,34 @@ class TestTrain:
         assert found.returncode == 1
         assert "this folder exists already" in found.stderr
         assert list((tmp_path / "here").iterdir()) == []
+
+
+class TestExtend:
+    def test_a_finished_run_goes_on_with_more_steps_and_prints_only_those(self, spec, tmp_path):
+        assert app("train", spec(max_steps=2), "--out", "here", cwd=tmp_path).returncode == 0
+        found = app("extend", "here", "2", cwd=tmp_path)
+        assert found.returncode == 0, found.stdout + found.stderr
+        assert "here has 4 steps in all now." in found.stdout
+        assert [line.split()[1] for line in found.stdout.splitlines() if line[:4] == "step"] == ["3/4", "4/4"]
+        assert "finished: All 4 steps done." in found.stdout
+
+
+class TestQueue:
+    def test_a_second_run_waits_is_taken_out_and_the_first_is_killed(self, spec, tmp_path):
+        document = spec(max_steps=5000, save_steps=5000, eval_steps=10000)
+        first, second = (app("train", document, "--queue", cwd=tmp_path).stdout.splitlines() for _ in range(2))
+        assert (first[-1], second[-1]) == ("It is running.", "Place 1 in the queue.")
+        running, waiting = (lines[0].removeprefix("Run folder: ") for lines in (first, second))
+        assert app("queue", "--place", "1", waiting, cwd=tmp_path).stdout.splitlines() == [
+            f"  1   {waiting}",
+            "At once: 1",
+        ]
+        assert {line.split()[0] for line in app("runs", cwd=tmp_path).stdout.splitlines()} == {"running", "queued"}
+        assert "waits no longer" in app("cancel", waiting, cwd=tmp_path).stdout
+        assert "was ended; it has no checkpoint yet" in app("kill", running, cwd=tmp_path).stdout
+        assert {line.split()[0] for line in app("runs", cwd=tmp_path).stdout.splitlines()} == {"lost", "created"}
+        again = app("cancel", waiting, cwd=tmp_path)
+        assert (again.returncode, "it is created, not queued" in again.stderr) == (1, True)
 
 
 class TestProbe:

@@ -9,8 +9,11 @@ import threading
 import gradio as gr
 
 from core.errors import Problem, UserError
+from core.queue import start_next_in_background
+from core.runs import runs_root
 from core.sandbox import level
-from ui import data_page, frame, monitor_page, preview_page, rewards_page, train_page
+from ui import data_page, frame, monitor_page, preview_page, rewards_page, train_page, try_page
+from ui.plots import KEEP_ZOOM
 from ui.texts import t
 from ui.theme import STYLESHEET, theme
 
@@ -20,16 +23,24 @@ BUILDERS = {
     "preview": preview_page.build,
     "train": train_page.build,
     "monitor": monitor_page.build,
+    "try": try_page.build,
 }
 
 
 def build_app() -> gr.Blocks:
     """The whole page."""
     with gr.Blocks(title=t("app.title"), analytics_enabled=False) as app:
-        views = frame.build(BUILDERS, app).views
-        started, run = views["train"].links["started"], views["monitor"].links["run"]
-        started.change(monitor_page.run_choices, started, run, api_visibility="private")
-        app.load(monitor_page.run_in_url, None, run, api_visibility="private")
+        framed = frame.build(BUILDERS, app)
+        views = framed.views
+        started, watched = views["train"].links["started"], views["monitor"].links
+        started.change(monitor_page.newest_or, started, watched["run"], api_visibility="private")
+        framed.strip.click(monitor_page.chosen_run, None, watched["run"], api_visibility="private")
+        app.load(monitor_page.run_in_url, None, watched["run"], api_visibility="private")
+        app.load(None, None, [watched["tab"], watched["tabs"]], js=monitor_page.TAB_IN_URL, api_visibility="private")
+        app.load(try_page.run_in_url, None, views["try"].links["run"], api_visibility="private")
+        for event in app.fns.values():
+            if event.show_progress == "hidden":
+                event.show_progress_on = [framed.unseen]
     return app
 
 
@@ -39,11 +50,14 @@ def serve(host: str, port: int) -> int:
     if in_use(host, port):
         raise UserError(Problem(f"{host}:{port}", "something else listens there already.", "Name another with --port."))
     threading.Thread(target=_tell_level, daemon=True).start()  # the page does not wait for what it tries
+    start_next_in_background()  # after a restart of the machine nobody else may be there to do it
     build_app().launch(
         server_name=host,
         server_port=port,
         theme=theme(),
         css_paths=[STYLESHEET],
+        js=KEEP_ZOOM,
+        allowed_paths=[str(runs_root() / "exports")],  # what the page Try & export links to
         footer_links=[],
         run_history=False,  # it keeps prompts and completions in the browser
         ssr_mode=False,

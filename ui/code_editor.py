@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -20,6 +21,12 @@ from ui.html import figure
 from ui.messages import told
 from ui.texts import t
 
+# What is typed and not applied is overwritten only where somebody says so.
+KEEP_TYPED = f"""(code) => {{
+    if (window.sbUnapplied && !window.confirm({json.dumps(t("code.overwrite"))})) return code;
+    window.sbUnapplied = false;
+    return "";
+}}"""
 MOST_CODE = 200_000  # bytes of an uploaded file
 TRIED = 24  # completions that a trial shows
 
@@ -33,7 +40,7 @@ def draw_editor(project: Project, name: str, columns: Sequence[str], code: gr.Co
     with gr.Row():
         for template in templates(columns):
             gr.Button(t("code.template", title=template.title), size="sm").click(
-                lambda text=template.code: text, None, code, api_visibility="private"
+                lambda kept, text=template.code: kept or text, code, code, js=KEEP_TYPED, api_visibility="private"
             )
         upload = gr.UploadButton(t("code.upload"), file_types=[".py"], size="sm")
     upload.upload(told(uploaded), upload, code, api_visibility="private")
@@ -42,10 +49,12 @@ def draw_editor(project: Project, name: str, columns: Sequence[str], code: gr.Co
         return
     choices = [(version_label(version), version.number) for version in saved]
     with gr.Row(equal_height=True):
-        one = gr.Dropdown(choices, value=saved[0].number, label=t("code.version"), elem_id="version", min_width=160)
-        other = gr.Dropdown(choices, value=saved[-1].number, label=t("code.against"), elem_id="against", min_width=160)
+        words: dict[str, Any] = {"min_width": 160, "interactive": True}
+        before = saved[min(1, len(saved) - 1)].number
+        one = gr.Dropdown(choices, value=saved[0].number, label=t("code.version"), elem_id="version", **words)
+        other = gr.Dropdown(choices, value=before, label=t("code.against"), elem_id="against", **words)
         restore = gr.Button(t("code.restore"), size="sm", elem_id="restore-version")
-    changes = gr.HTML(diff_html(project, name, saved[-1].number, saved[0].number), elem_id="diff")
+    changes = gr.HTML(diff_html(project, name, before, saved[0].number), elem_id="diff")
     gr.on(
         [one.input, other.input],
         told(lambda new, old: diff_html(project, name, old, new)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from html import escape
 from itertools import islice
@@ -56,8 +57,8 @@ class Query:
     place: str = ""
 
 
-def build(project: gr.Dropdown) -> tuple[Section, gr.State, list[Any]]:
-    """Filters and rows; also the query, and the filters for who sets them."""
+def build(project: gr.Textbox) -> tuple[Section, gr.State, list[Any]]:
+    """Filters and rows; also the query, which says what the filters say, and these for who sets them."""
     query = gr.State(Query())
     with gr.Column(elem_id="browse-section", visible=False) as box:
         gr.HTML(f'<h3 class="sb-heading">{escape(t("browse.title"))}</h3>')
@@ -74,46 +75,50 @@ def build(project: gr.Dropdown) -> tuple[Section, gr.State, list[Any]]:
                 elem_id="browse-split",
             )
         rows = live_html("browse-rows")
-    project.change(lambda: Query(), None, query, **QUIET)
     filters = [task, text, split]
     for event in (task.input, text.change, split.input):
-        event(sought, [project, *filters], [query, rows], trigger_mode="always_last", **QUIET)
-    rows.click(turned, [project, query, *filters], [query, rows], **QUIET)
-    return Section([box, task, rows], lambda found: (), []), query, filters
+        event(sought, [project, query, *filters], [query, rows], trigger_mode="always_last", **QUIET)
+    rows.click(turned, [project, query], [query, rows], **QUIET)
+    return Section([box, rows, query, *filters]), query, filters
 
 
-def draw(found: Look, query: Query) -> tuple[Any, ...]:
-    """Updates of the box, the tasks to choose from, and the rows."""
-    if found.draft.data is None:
-        return gr.Column(visible=False), gr.skip(), ""
-    tasks = list(task_counts(found.found.data.train)) if found.found.data else []
-    shown = found.found.data is not None or bool(query.place)
-    choices = [(t("browse.every"), EVERY), *tasks]
-    picked = {} if query.place else {"value": query.task if query.task in tasks else EVERY}
-    return gr.Column(visible=shown), gr.Dropdown(choices=choices, **picked), rows_html(found, query)
+def draw(found: Look, asked: Query, shown: Query | None) -> tuple[tuple[Any, ...], Query]:
+    """Updates of box, rows, query and filters; also the query as it is now.
+
+    Args:
+        found: what is known of the rows.
+        asked: what is looked for.
+        shown: what the filters say; None: they are to be set.
+    """
+    data = found.found.data
+    query, html = (asked, rows_html(found, asked)) if data is None else _rows(found, data, asked)
+    box = gr.Column(visible=data is not None or (found.draft.data is not None and bool(query.place)))
+    if data is None and query == shown:
+        return (box, html, *(gr.skip(),) * 4), query
+    choices = [(t("browse.every"), EVERY), *(task_counts(data.train) if data else ())]
+    if query == shown:  # who types goes on typing
+        return (box, html, gr.skip(), gr.Dropdown(choices=choices), gr.skip(), gr.skip()), query
+    return (box, html, query, gr.Dropdown(choices=choices, value=query.task), query.text, query.split), query
 
 
 @told
-def sought(name: str, task: str | None, text: str, split: str) -> tuple[Query, str]:
-    """What the filters say, from the first page on, and its rows."""
-    query = filtered(task, text, split)
+def sought(name: str, before: Query, task: str | None, text: str, split: str) -> tuple[Any, Any]:
+    """What the filters say, from the first page on, and its rows; nothing where that is shown already."""
+    query = Query(task or EVERY, text.strip(), split)
+    if query == replace(before, offset=0):
+        return gr.skip(), gr.skip()
     return query, rows_html(look(opened(name)), query)
 
 
 @told
-def turned(name: str, query: Query, task: str | None, text: str, split: str, event: gr.EventData) -> tuple[Query, str]:
+def turned(name: str, query: Query, event: gr.EventData) -> tuple[Query, str]:
     """Another page, or from a single row back to what the filters say."""
     match said(event):
         case {"act": "turn", "offset": str(offset)}:
             query = replace(query, offset=int(offset))
         case {"act": "all"}:
-            query = filtered(task, text, split)
+            query = replace(query, place="", offset=0)
     return query, rows_html(look(opened(name)), query)
-
-
-def filtered(task: str | None, text: str, split: str) -> Query:
-    """What the filters say, from the first page on."""
-    return Query(task or EVERY, text.strip(), split)
 
 
 def place_of(where: str) -> str:
@@ -132,13 +137,30 @@ def rows_html(found: Look, query: Query) -> str:
     data = found.found.data
     if data is None:
         return excerpt(found.draft, query.place) if query.place else ""
+    return _rows(found, data, query)[1]
+
+
+def _rows(found: Look, data: Data, query: Query) -> tuple[Query, str]:
+    """What can be looked for, and its rows."""
+    tasks = list(task_counts(data.train))
+    query = fitted(query, tasks)
     if query.place:
-        return _placed(found, data, query)
+        return query, _placed(found, data, query)
     dataset = data.traced_train if query.split == TRAIN else data.traced_held_out
     page = browse(dataset, query.task or None, query.text, query.offset, ROWS)
+    if (there := fitted(query, tasks, page.total)) != query:
+        query, page = there, browse(dataset, there.task or None, there.text, there.offset, ROWS)
     if not page.total:
-        return f'<p class="sb-note">{escape(t("browse.nothing"))}</p>'
-    return table_html(page, list(task_counts(data.train))) + _pager(page)
+        return query, f'<p class="sb-note">{escape(t("browse.nothing"))}</p>'
+    return query, table_html(page, tasks) + _pager(page)
+
+
+def fitted(query: Query, tasks: Collection[str], total: int | None = None) -> Query:
+    """The query without a task that there is no more, and no page past the last of `total` rows where that is known."""
+    offset = query.offset if total is None else min(query.offset, max(total - 1, 0) // ROWS * ROWS)
+    if query.task in (EVERY, *tasks):
+        return replace(query, offset=offset)
+    return replace(query, task=EVERY, offset=0)
 
 
 def _placed(found: Look, data: Data, query: Query) -> str:

@@ -20,7 +20,7 @@ from ui.data_mapping import (
     name_column,
     read_as_text,
 )
-from ui.data_parts import Section, field_box, readable
+from ui.data_parts import EVERY_EDIT, LAST_CHOICE, Section, field_box, readable
 from ui.data_reading import Look, edit, raw_of
 from ui.frame import opened
 from ui.html import attributes, live_html, said
@@ -30,7 +30,7 @@ from ui.texts import t
 NONE = ""  # the choice of no column
 
 
-def build(project: gr.Dropdown) -> Section:
+def build(project: gr.Textbox) -> Section:
     """Three columns to choose, all others to name, and the first rows."""
     with gr.Column(elem_id="columns-section", visible=False) as box:
         gr.HTML(f'<h3 class="sb-heading">{escape(t("columns.title"))}</h3>')
@@ -48,13 +48,13 @@ def build(project: gr.Dropdown) -> Section:
         table = live_html("data-columns")
     first = live_html("first-rows")
     done = [
-        prompt.input(choose_prompt, [project, prompt], None, api_visibility="private"),
-        task.input(choose_task, [project, task], None, api_visibility="private"),
-        answer.input(choose_answer, [project, answer], None, api_visibility="private"),
-        table.input(edited, [project], None, api_visibility="private"),
+        prompt.input(choose_prompt, [project, prompt], None, **LAST_CHOICE),
+        task.input(choose_task, [project, task], None, **LAST_CHOICE),
+        answer.input(choose_answer, [project, answer], None, **LAST_CHOICE),
+        table.input(edited, [project], None, **EVERY_EDIT),
         first.click(apply_template, [project], None, api_visibility="private"),
     ]
-    return Section([box, prompt, task, answer, table, first], draw, done)
+    return Section([box, prompt, task, answer, table, first], done)
 
 
 def draw(look: Look) -> tuple[Any, ...]:

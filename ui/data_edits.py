@@ -5,6 +5,7 @@ Tasks are edited under the names that people see; `data.tags` has both those and
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 
 from core.data.rows import wrong_tag
 from core.errors import Problem, UserError
-from core.spec import DEFAULT_ROUTE, DataSpec, Draft, TagRule, Tags, TaskSpec
+from core.spec import DEFAULT_ROUTE, DataSpec, Draft, HeldOut, TagRule, Tags, TaskSpec
 
 Change = Callable[[Draft], Draft]
 V = TypeVar("V")
@@ -59,19 +60,23 @@ def rename_task(draft: Draft, old: str, name: str, tasks: Collection[str]) -> Dr
         rename[old] = new
     if new in tasks and new not in before.values():
         rename[new] = new  # remembered, so that both go along when the merged task is renamed
-    own = {given for given, now in rename.items() if given == now and list(rename.values()).count(now) == 1}
-    rename = {given: now for given, now in rename.items() if given not in own}
-    return _with_moved(with_tags(draft, rename=rename), old, new)
+    return _with_moved(with_tags(draft, rename=_renaming(rename)), old, new)
 
 
 def keep_name(draft: Draft, given: str) -> Draft:
     """Take a new name back; rewards and settings go along, unless other rows have the name too."""
     before = tags_of(draft).rename
-    rename = {name: now for name, now in before.items() if name != given}
+    rename = _renaming({name: now for name, now in before.items() if name != given})
     draft = with_tags(draft, rename=rename)
     return (
         _with_moved(draft, before[given], given) if given in before and before[given] not in rename.values() else draft
     )
+
+
+def _renaming(rename: Mapping[str, str]) -> dict[str, str]:
+    """Without the names that are their own and nobody else's."""
+    counts = Counter(rename.values())
+    return {given: now for given, now in rename.items() if given != now or counts[now] > 1}
 
 
 def drop_task(draft: Draft, task: str) -> Draft:
@@ -90,9 +95,17 @@ def tag_row(draft: Draft, place: str, task: str) -> Draft:
 
 
 def tag_file(draft: Draft, file: str, task: str) -> Draft:
-    """Give all rows of a file a task; an empty name leaves it to the task column."""
-    files = {name: tag for name, tag in tags_of(draft).files.items() if name != file}
-    return with_tags(draft, files={**files, file: checked_tag(task)} if task.strip() else files)
+    """Give all rows of a file a task; an empty name leaves it to the task column.
+
+    The name that its rows had before is renamed no more, unless others in the spec have it.
+    """
+    tags = tags_of(draft)
+    files = {name: tag for name, tag in tags.files.items() if name != file}
+    files |= {file: checked_tag(task)} if task.strip() else {}
+    before = tags.files.get(file)
+    named = {*files.values(), *tags.rows.values(), tags.default, *(rule.task for rule in tags.rules)}
+    rename = {given: now for given, now in tags.rename.items() if given != before or before in named}
+    return with_tags(draft, files=files, rename=_renaming(rename))
 
 
 def tag_rest(draft: Draft, task: str) -> Draft:
@@ -105,15 +118,15 @@ def add_rule(draft: Draft, column: str, condition: str, value: str, name: str, w
     task = _not_dropped(draft, checked_tag(name))
     if not value:
         raise UserError(Problem("value", "the rule says no text to look for.", "Say what the column holds."))
-    rules = [_rule(column, condition, value, task, old) for old in _before_the_rules(draft, within)]
-    others = tags_of(draft).rules
-    return with_tags(draft, rules=(*rules, *others) if within else (*others, *rules))
+    rules = [_rule(column, condition, value, task, old) for old in _before_renaming(draft, within)]
+    return with_tags(draft, rules=(*tags_of(draft).rules, *rules))
 
 
-def remove_rule(draft: Draft, position: int) -> Draft:
-    """Take a rule away."""
+def remove_rule(draft: Draft, rule: TagRule, position: int) -> Draft:
+    """Take a rule away, which was at a position when it was shown; nothing where it is gone already."""
     rules = tags_of(draft).rules
-    return with_tags(draft, rules=rules[:position] + rules[position + 1 :])
+    at = min((n for n, other in enumerate(rules) if other == rule), key=lambda n: abs(n - position), default=None)
+    return draft if at is None else with_tags(draft, rules=rules[:at] + rules[at + 1 :])
 
 
 def _rule(column: str, condition: str, value: str, task: str, within: str | None) -> TagRule:
@@ -124,14 +137,10 @@ def _rule(column: str, condition: str, value: str, task: str, within: str | None
         raise UserError(Problem("rule", f"{what}.", "Correct it.")) from None
 
 
-def _before_the_rules(draft: Draft, within: str) -> list[str | None]:
-    """The tags before the rules of the rows that are called so now; all rows where rules made the task themselves."""
-    if not within:
-        return [None]
-    tags = tags_of(draft)
-    given = [old for old, now in tags.rename.items() if now == within] or [within]
-    made = {tags.default, *(rule.task for rule in tags.rules), *tags.rows.values()} - set(tags.files.values())
-    return [None] if made & set(given) else [*given]
+def _before_renaming(draft: Draft, within: str) -> list[str | None]:
+    """The tags, before they are renamed, of the rows that are called so now; None for all rows."""
+    given = [old for old, now in tags_of(draft).rename.items() if now == within]
+    return [*given] or [within or None]
 
 
 def _not_dropped(draft: Draft, task: str) -> str:
@@ -168,6 +177,16 @@ def set_share(draft: Draft, task: str, percent: str) -> Draft:
     if not spec.model_dump(exclude_none=True):
         del tasks[task]
     return draft.model_copy(update={"tasks": tasks})
+
+
+def set_held_out(draft: Draft, rows: str) -> Draft:
+    """How many rows of each task training never sees."""
+    try:
+        held_out = HeldOut.model_validate({**data_of(draft).held_out.model_dump(), "rows_per_task": rows.strip()})
+    except ValueError:
+        mend = "Write a whole number, 0 to hold out none."
+        raise UserError(Problem("held-out rows per task", f"{rows!r:.40} is no number of rows.", mend)) from None
+    return with_data(draft, held_out=held_out)
 
 
 def strangers(draft: Draft, tasks: Collection[str]) -> list[str]:

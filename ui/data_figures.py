@@ -10,6 +10,8 @@ from ui.figures import shortened
 from ui.texts import t
 from ui.theme import task_colour
 
+WHOLE = 200  # characters of a name where there is room
+
 
 def balance_chart(counts: Mapping[str, int], mix: Mapping[str, float]) -> go.Figure:
     """Two bars a task: its part of the rows (faint), and its part of the batches that training sees (strong).
@@ -19,13 +21,12 @@ def balance_chart(counts: Mapping[str, int], mix: Mapping[str, float]) -> go.Fig
         mix: each task's part of the batches, adding up to 1.
     """
     tasks, whole = list(counts), max(sum(counts.values()), 1)
-    names = [shortened(task, 18) for task in tasks]
     colours = [task_colour(n) for n in range(len(tasks))]
     batches = [100 * mix[task] for task in tasks]
     rows = [100 * counts[task] / whole for task in tasks]
     figure = go.Figure()
     for what, values, faint in ((t("mix.of_rows"), rows, 0.4), (t("mix.of_batches"), batches, 1.0)):
-        figure.add_trace(_bars(names, values, colours, what, faint))
+        figure.add_trace(_bars(tasks, values, colours, what, faint))
         figure.add_trace(_key(what, faint))
     figure.update_layout(
         title={"text": t("mix.title"), "font": {"size": 14}, "x": 0, "xref": "container", "xanchor": "left", "y": 0.97},
@@ -40,26 +41,27 @@ def balance_chart(counts: Mapping[str, int], mix: Mapping[str, float]) -> go.Fig
     )
     figure.update_xaxes(title_text=t("mix.axis"), rangemode="tozero", title_standoff=6)
     figure.update_yaxes(
-        autorange="reversed",
+        range=[len(tasks) - 0.5, -0.5],
         automargin=True,
-        type="category",
-        categoryorder="array",
-        categoryarray=names,
-        ticksuffix="  ",
+        tickvals=list(range(len(tasks))),
+        ticktext=[f"{shortened(task, 18)}  " for task in tasks],
+        zeroline=False,
+        showgrid=False,
     )
     return figure
 
 
-def _bars(names: list[str], values: list[float], colours: list[str], what: str, opacity: float) -> go.Bar:
+def _bars(tasks: list[str], values: list[float], colours: list[str], what: str, opacity: float) -> go.Bar:
     return go.Bar(
-        y=names,
+        y=list(range(len(tasks))),  # names may be alike, shortened, or look like numbers
         x=values,
         orientation="h",
         marker={"color": colours, "opacity": opacity},
         name=what,
         offsetgroup=what,
         showlegend=False,
-        hovertemplate=f"%{{y}}<br>{what}: %{{x:.3g}} %<extra></extra>",
+        customdata=[shortened(task, WHOLE) for task in tasks],
+        hovertemplate=f"%{{customdata}}<br>{what}: %{{x:.3g}} %<extra></extra>",
     )
 
 

@@ -4,12 +4,13 @@ the model and its length in tokens, for which the process that holds the model h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 import gradio as gr
 
-from core.data import Data, some_rows
+from core.data import Data, some_rows, task_counts
 from core.errors import UserError
 from core.jobs import Job
 from core.projects import Project
@@ -27,7 +28,8 @@ from ui.messages import problem_list, told
 from ui.texts import t
 from ui.theme import task_colour
 
-SHOWN_TASKS = 12
+SHOWN_TASKS = 12  # at once; the others are folded
+MOST_TASKS = 60
 PATIENCE_S = 0.5
 
 
@@ -38,15 +40,27 @@ def first_rows_html(look: Look) -> str:
         return ""
     rows = _first_rows(data)
     known = _rendered(look)
-    items = "".join(_first_row(n, row, look.draft, known[n] if known else None) for n, row in enumerate(rows))
+    items = [_first_row(n, row, look.draft, known[n] if known else None) for n, row in enumerate(rows)]
     return (
         f'<h3 class="sb-heading">{escape(t("first.title"))}</h3><p class="sb-note">{_first_note(look, bool(known))}</p>'
-        f'<div class="sb-first">{items}</div>'
+        f"{cards_html(items, len(task_counts(data.train)))}"
     )
 
 
+def cards_html(items: Sequence[str], tasks: int) -> str:
+    """The first tasks at once, more in a fold that says how many they are, and how to see what even that leaves out."""
+    shown, more = "".join(items[:SHOWN_TASKS]), "".join(items[SHOWN_TASKS:])
+    html = f'<div class="sb-first">{shown}</div>'
+    if more:
+        title = escape(t("first.more", shown=SHOWN_TASKS, tasks=tasks, more=len(items) - SHOWN_TASKS))
+        html += f'<details class="sb-help"><summary>{title}</summary><div class="sb-first">{more}</div></details>'
+    if tasks > len(items):
+        html += f'<p class="sb-note">{escape(t("first.most", shown=len(items), tasks=tasks))}</p>'
+    return html
+
+
 def _first_rows(data: Data) -> list[dict[str, Any]]:
-    return [data.train[rows[0]] for rows in list(some_rows(data.train, 1).values())[:SHOWN_TASKS]]
+    return [data.train[rows[0]] for rows in list(some_rows(data.train, 1).values())[:MOST_TASKS]]
 
 
 def _first_row(n: int, row: dict[str, Any], draft: Draft, seen: Rendered | None) -> str:

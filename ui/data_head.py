@@ -34,29 +34,34 @@ def head_html(found: Look, job: Job | None) -> str:
 
 
 def progress_html(job: Job) -> str:
-    """How far reading has come, and a way to give it up."""
+    """How far reading has come, what waits for it, and a way to give it up."""
+    line = job.line or [job]
+    now, waiting = line[0], len(line) - 1
     said = (
-        t("read.part", rows=f"{job.done:,}", whole=f"{job.whole:,}")
-        if job.whole
-        else t("read.rows", rows=f"{job.done:,}")
+        t("read.part", rows=f"{now.done:,}", whole=f"{now.whole:,}")
+        if now.whole
+        else t("read.rows", rows=f"{now.done:,}")
     )
-    bar = f' value="{job.done}" max="{job.whole}"' if job.whole else ""
+    bar = f' value="{now.done}" max="{now.whole}"' if now.whole else ""
+    leave = t("read.leave") + (f" {t('read.waiting', count=waiting)}" if waiting else "")
     cancel = button(t("read.cancel"), act="cancel")
     return (
         f'<div class="sb-reading" role="status"><p>{escape(said)}</p>'
         f'<progress{bar} aria-label="{escape(t("read.label"), quote=True)}"></progress>{cancel}</div>'
-        f'<p class="sb-note">{escape(t("read.leave"))}</p>'
+        f'<p class="sb-note">{escape(leave)}</p>'
     )
 
 
 def _ended(job: Job | None) -> str:
     """How the last reading ended, where that was not well."""
-    if job is None or job.state in ("running", "finished"):
+    problems = job.earlier + job.problems if job is not None and not job.running else ()
+    cancelled = job is not None and job.state == "cancelled"
+    if not problems and not cancelled:
         return ""
-    words = t("read.cancelled") if job.state == "cancelled" else t("read.failed")
-    problems = problem_list(job.problems) if job.state == "failed" else ""
+    words = [t("read.cancelled")] if cancelled else []
+    words += [t("read.failed")] if problems else []
     close = button(t("read.dismiss"), kind="link", act="dismiss")
-    return f'<div class="sb-mend"><p>{escape(words)} {close}</p>{problems}</div>'
+    return f'<div class="sb-mend"><p>{escape(" ".join(words))} {close}</p>{problem_list(problems)}</div>'
 
 
 def _summary(found: Look) -> str:
@@ -119,7 +124,7 @@ def problems_of(found: Look) -> list[Problem]:
     here = [
         problem
         for problem in found.found.problems
-        if page_of(problem) == "data" or problem.where.startswith(("tasks", "mixing"))
+        if page_of(problem, found.found) == "data" or problem.where.startswith(("tasks", "mixing"))
     ]
     return [problem for problem in [*here, *found.warnings] if problem.where not in named]
 

@@ -4,11 +4,13 @@ choose, tag, mix and look at them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
+from core.jobs import Job
 from core.services import SERVICES
 from core.suggest import suggested_rewards
 from ui import data_browse, data_columns, data_first, data_head, data_source, data_tags, data_tasks
@@ -30,14 +32,24 @@ GO = """(where) => setTimeout(() => {
 
 @dataclass(frozen=True)
 class Seen:
-    """Tokens of what is shown: the head, which changes while rows are read, and all below it."""
+    """What a tab shows.
+
+    Attributes:
+        project: whose.
+        head: token of the head, which changes while rows are read.
+        body: token of all below it.
+        query: of the rows that are browsed.
+        empty: whether there were no rows.
+    """
 
     project: str
     head: str
     body: str
+    query: Query
+    empty: bool
 
 
-def build(project: gr.Dropdown, page: gr.Textbox) -> View:
+def build(project: gr.Textbox, page: gr.Textbox) -> View:
     """The answer on top, then the sections."""
     gr.Markdown(f"## {t('data.question')}", elem_classes="question")
     head = live_html("data-head")
@@ -45,58 +57,87 @@ def build(project: gr.Dropdown, page: gr.Textbox) -> View:
     lost = live_html("untagged", visible=False)
     tasks = data_tasks.build(project)
     columns = data_columns.build(project)
-    tags, fold, within = data_tags.build(project, lost)
+    tags, fold, within, form = data_tags.build(project, lost)
     browse, query, filters = data_browse.build(project)
     seen, goto = gr.State(), gr.Textbox(visible=False)
-    outputs = [head, *source.outputs, *tags.outputs, *tasks.outputs, *columns.outputs, *browse.outputs, seen]
-    jump = [query, *filters, goto]
-    table = tasks.outputs[1]
+    below = [*source.outputs, *tags.outputs, *tasks.outputs, *columns.outputs, *browse.outputs]
+    outputs, inputs = [head, *below, seen], [query, *form]
+    draw = {"inputs": [project, seen, *inputs], "outputs": outputs, **QUIET}
+    jump = [query, *filters, goto, fold, page, within]
+    shown = partial(show, len(below))
+    for listener in (
+        head.click(jumped, [query], jump, **QUIET),
+        tasks.outputs[1].click(task_clicked, [query], jump, **QUIET),
+    ):
+        listener.then(shown, **draw)
     done = [
         head.click(clicked, [project], [page], api_visibility="private"),
-        head.click(jumped, [query], [*jump, fold, page], **QUIET),
-        table.click(task_clicked, [query], [*jump, fold, within], **QUIET),
         *(listener for section in (source, tags, tasks, columns) for listener in section.done),
     ]
     for listener in done:
         for ended in (listener.then, listener.failure):  # after an error gradio takes the second way only
-            again = ended(redraw, [project, query], outputs, js=REMEMBER_FOCUS, **QUIET)
+            again = ended(redraw, js=REMEMBER_FOCUS, **draw)
             again.then(None, None, None, js=RESTORE_FOCUS, api_visibility="private")
     goto.change(None, goto, None, js=GO, api_visibility="private")
-    return View(show, seen, outputs, [query])
+    return View(shown, seen, outputs, inputs)
 
 
-def redraw(name: str, query: Query) -> tuple[Any, ...]:
+def redraw(name: str, seen: Seen | None, query: Query, within: str | None, column: str | None) -> tuple[Any, ...]:
     """Everything anew, so that a field whose change was refused says what holds."""
-    return show(name, None, query)
-
-
-def show(name: str, seen: Seen | None, query: Query) -> tuple[Any, ...]:
-    """What has changed: while rows are read just how far that is."""
     project = opened(name)
-    job = reading(project)
-    shown = seen if isinstance(seen, Seen) and seen.project == name else None
-    if job is not None and job.running and shown is not None:
-        now = Seen(name, job.token, shown.body)
-        return (gr.skip() if now == shown else data_head.progress_html(job), *(gr.skip(),) * LENGTH, now)
+    return drawn(look(project), reading(project), _of(seen, name), query, within, column)
+
+
+def show(
+    count: int, name: str, seen: Seen | None, query: Query, within: str | None, column: str | None
+) -> tuple[Any, ...]:
+    """What has changed, of head, `count` components below it, and what is seen: while rows are read just how far."""
+    project = opened(name)
+    job, before = reading(project), _of(seen, name)
+    still = (gr.skip(),) * count
+    if job is not None and job.running and before is not None:
+        now = replace(before, head=job.token)
+        return gr.skip() if now == before else data_head.progress_html(job), *still, now
     found = look(project)
-    now = Seen(name, job.token if job is not None else "", f"{found.token} {data_first.first_token(project)}")
-    if now == shown:
-        return (*(gr.skip(),) * (LENGTH + 1), now)
-    return data_head.head_html(found, job), *body(found, query), now
+    now = _seen(found, job, query)
+    if before is not None and now == before:
+        return gr.skip(), *still, now
+    if before is not None and now == replace(before, query=query):
+        browsed, query = data_browse.draw(found, query, query)
+        return gr.skip(), *still[len(browsed) :], *browsed, replace(now, query=query)
+    return drawn(found, job, before, query, within, column)
 
 
-LENGTH = 21  # components below the head
+def drawn(
+    found: Look, job: Job | None, seen: Seen | None, query: Query, within: str | None, column: str | None
+) -> tuple[Any, ...]:
+    """Head, all sections and what is seen by that; where another project was `seen`, from the beginning.
 
-
-def body(found: Look, query: Query) -> tuple[Any, ...]:
-    """Updates of all sections."""
+    How far the job is, is asked before it is drawn: what is drawn may be newer than what is said to be seen, and is
+    then drawn again, but never older.
+    """
+    asked, shown = (query, query) if seen is not None else (Query(), None)
+    browsed, query = data_browse.draw(found, asked, shown)
+    now = _seen(found, job, query)
     return (
-        *data_source.draw(found),
-        *data_tags.draw(found),
+        data_head.head_html(found, job),
+        *data_source.draw(found, seen.empty if seen is not None else None),
+        *data_tags.draw(found, within, column),
         *data_tasks.draw(found),
         *data_columns.draw(found),
-        *data_browse.draw(found, query),
+        *browsed,
+        now,
     )
+
+
+def _of(seen: Seen | None, project: str) -> Seen | None:
+    return seen if isinstance(seen, Seen) and seen.project == project else None
+
+
+def _seen(found: Look, job: Job | None, query: Query) -> Seen:
+    body = f"{found.token} {data_first.first_token(found.project)}"
+    head = job.token if job is not None else ""
+    return Seen(found.project.name, head, body, query, found.draft.data is None)
 
 
 @told
@@ -134,22 +175,22 @@ def jumped(query: Query, event: gr.EventData) -> tuple[Any, ...]:
     """Go to where a problem is: its row, the section or the page where it is mended."""
     where = said(event).get("where", "") if said(event).get("act") == "jump" else ""
     if not where:
-        return (gr.skip(),) * 7
+        return (gr.skip(),) * 8
     if place := place_of(where):
-        return Query(place=place), *(gr.skip(),) * 3, target("#browse-section"), gr.skip(), gr.skip()
+        return replace(query, place=place), *(gr.skip(),) * 3, target("#browse-section"), *(gr.skip(),) * 3
     if where.startswith("task '"):
-        return *(gr.skip(),) * 6, "rewards"
+        return *(gr.skip(),) * 6, "rewards", gr.skip()
     if where.startswith("data.tags"):
-        return *(gr.skip(),) * 4, target("#tags-section"), gr.Accordion(open=True), gr.skip()
+        return *(gr.skip(),) * 4, target("#tags-section"), gr.Accordion(open=True), *(gr.skip(),) * 2
     section = "#tasks-section" if where.startswith(("data.held_out", "tasks", "mixing")) else "#columns-section"
-    return *(gr.skip(),) * 4, target(section), gr.skip(), gr.skip()
+    return *(gr.skip(),) * 4, target(section), *(gr.skip(),) * 3
 
 
 def task_clicked(query: Query, event: gr.EventData) -> tuple[Any, ...]:
     """Look at a task's rows, or open the form that splits it."""
     match said(event):
         case {"act": "browse", "task": str(task)}:
-            return Query(task=task), task, "", data_browse.TRAIN, target("#browse-section"), gr.skip(), gr.skip()
+            return Query(task=task), task, "", data_browse.TRAIN, target("#browse-section"), *(gr.skip(),) * 3
         case {"act": "split", "task": str(task)}:
-            return *(gr.skip(),) * 4, target("#rule-within"), gr.Accordion(open=True), task
-    return (gr.skip(),) * 7
+            return *(gr.skip(),) * 4, target("#rule-within"), gr.Accordion(open=True), gr.skip(), task
+    return (gr.skip(),) * 8

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
 from core.data.jsontext import dump
 from core.prompts import as_text
-from ui.data_reading import Look
-from ui.html import attributes
+from ui.html import attributes, copy_button
+from ui.texts import t
 
 LONG = 160  # characters past which a text is folded
 MOST_CHARACTERS = 20_000  # of one value that a page is sent
+
+# While a handler is busy the browser keeps no further event of it, unless told so: every edit counts, and of a choice
+# the last one.
+EVERY_EDIT: dict[str, Any] = {
+    "trigger_mode": "multiple",
+    "concurrency_limit": None,
+    "api_visibility": "private",
+}
+LAST_CHOICE: dict[str, Any] = {**EVERY_EDIT, "trigger_mode": "always_last"}
 
 # An edit draws its table anew: what had the focus has it again after that, so that Tab goes on from there, and a field
 # whose change was refused says what holds.
@@ -42,16 +50,12 @@ class Section:
     """A part of the page.
 
     Attributes:
-        outputs: its components.
-        draw: what is known -> updates of these.
+        outputs: its components; `draw` of its module gives their updates.
         done: what ends its handlers: after each the page is drawn anew.
-        box: what hides it while there are no rows; None: always there.
     """
 
     outputs: list[Any]
-    draw: Callable[[Look], tuple[Any, ...]]
     done: list[Any] = field(default_factory=list)
-    box: Any = None
 
 
 def field_box(
@@ -76,13 +80,14 @@ def plain(value: Any) -> str:
 
 
 def readable(value: Any) -> str:
-    """A value to read: short ones as they are, long ones in two lines that open on a click."""
+    """A value to read: short ones as they are, long ones in two lines that open on a click, to be copied there."""
     if value is None:
         return "-"
     text = plain(value)
-    more = "…" if len(text) > MOST_CHARACTERS else ""
-    whole = f'<pre class="sb-text">{escape(text[:MOST_CHARACTERS])}{more}</pre>'
+    whole = f'<pre class="sb-text">{escape(text[:MOST_CHARACTERS])}</pre>'
     if len(text) <= LONG and text.count("\n") < 2:
         return whole
     start = f'<summary><span class="sb-text">{escape(" ".join(text[:600].split()))}</span></summary>'
-    return f'<details class="sb-long">{start}{whole}</details>'
+    cut = t("text.cut", shown=f"{MOST_CHARACTERS:,}", whole=f"{len(text):,}") if len(text) > MOST_CHARACTERS else ""
+    note = f' <span class="sb-note">{escape(cut)}</span>' if cut else ""
+    return f'<details class="sb-long">{start}{whole}{copy_button()}{note}</details>'

@@ -2,17 +2,17 @@
 
 Whatever makes other rows (files, mapping, tags) is read and checked in a job before the project changes, so that a
 large file shows its progress, can be given up, and never makes a page wait. A small one is there when the click ends.
+What is changed while rows are read waits for its turn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TypeVar
 
 from core.check import Report
-from core.data import Cancelled, Data, Reading, load_data
+from core.data import Data, Reading, ReadingCancelled, load_data
 from core.data.raw import RawColumn, RawRow, Untagged, raw_columns, raw_rows, untagged
 from core.data.statistics import TaskStatistics, data_problems, task_statistics
 from core.errors import Problem, UserError
@@ -37,6 +37,8 @@ V = TypeVar("V")
 _SUGGESTED: dict[str, Routes] = {}  # by the rows
 _STATISTICS: dict[str, tuple[TaskStatistics, ...]] = {}  # by the rows
 _WARNINGS: dict[str, tuple[Problem, ...]] = {}  # by the rows and how they are mixed
+_COUNTS: dict[str, Job] = {}  # that fill the two, by the rows and how they are mixed
+_RAW: dict[str, Raw] = {}  # by the data part and the state of its files
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Look:
         found: problems and rows.
         statistics: of the rows; None while they are being counted, or where there are none.
         warnings: what about the rows deserves a second look.
+        uncounted: why statistics or warnings will not come.
         raw: the files as they are.
     """
 
@@ -66,13 +69,16 @@ class Look:
     found: Report
     statistics: tuple[TaskStatistics, ...] | None
     warnings: tuple[Problem, ...]
+    uncounted: tuple[Problem, ...]
     raw: Raw
 
     @property
     def token(self) -> str:
         """Changes whenever there is something else to show."""
         rows = f"{fingerprint(self.found.data)} {self.statistics is None}"
-        return f"{self.project.name} {self.draft.to_yaml()} {self.found.problems} {self.warnings} {rows}"
+        return (
+            f"{self.project.name} {self.draft.to_yaml()} {self.found.problems} {self.warnings} {self.uncounted} {rows}"
+        )
 
 
 def job_name(project: Project) -> str:
@@ -93,7 +99,7 @@ def take(project: Project, prepare: Callable[[], Change], *, strict: bool = True
         prepare: makes the change; may copy and look at files.
         strict: whether rows that cannot be read leave a project whose rows could be as it was.
     """
-    job = SERVICES.jobs.start(job_name(project), lambda job: _read(project, prepare, strict, job))
+    job = SERVICES.jobs.line_up(job_name(project), lambda job: _read(project, prepare, strict, job))
     job.wait(PATIENCE_S)
     if job.state == "failed":
         raise UserError(job.problems)
@@ -106,7 +112,7 @@ def edit(project: Project, change: Change, *, strict: bool = True) -> None:
 
 def dismiss(project: Project) -> None:
     """Forget how the last reading ended."""
-    SERVICES.jobs.start(job_name(project), lambda job: None).wait()
+    SERVICES.jobs.dismiss(job_name(project))
 
 
 def _read(project: Project, prepare: Callable[[], Change], strict: bool, job: Job) -> None:
@@ -121,12 +127,14 @@ def _read(project: Project, prepare: Callable[[], Change], strict: bool, job: Jo
         except UserError:
             if strict and known is not None:
                 raise
-    fill = _filling(data, _suggested(known) if before.rewards else {})
+    suggested = _suggested(known) if before.rewards else {}
+    # Rows that cannot be read for now: what was suggested for others of their tasks is suggested anew when they can.
+    fill = _filling(data, suggested) if data is not None else _without(suggested)
     found = report(fill(after))  # remembered: no page has to wait for it
     if found.data is None and after.data is not None:
-        raw_of(after.data, _lacks_tags(found))
+        raw_of(after.data, _lacks_tags(found), job)
     if job.cancelled():
-        raise Cancelled
+        raise ReadingCancelled
     project.change(lambda draft: fill(change(draft)))
 
 
@@ -144,6 +152,11 @@ def _filling(data: Data | None, before: Routes) -> Change:
         return draft.model_copy(update={"rewards": rewards, "grpo": draft.grpo or dict(SMALL)})
 
     return fill
+
+
+def _without(suggested: Routes) -> Change:
+    """Takes rewards away that nobody but the app has chosen."""
+    return lambda draft: draft.model_copy(update={"rewards": {}}) if suggested and draft.rewards == suggested else draft
 
 
 def _suggested(data: Data | None) -> Routes:
@@ -168,16 +181,28 @@ def _lacks_tags(found: Report) -> bool:
     return found.data is None and any("task tag" in problem.what for problem in found.problems)
 
 
-def raw_of(data: DataSpec, lacks_tags: bool) -> Raw:
-    """Columns, first rows and rows without a tag, remembered until the files change; nothing of what has no file."""
-    return Raw() if data.reasoning_gym is not None else _raw(data.model_dump_json(), stamps(data), lacks_tags)
+def raw_of(data: DataSpec, lacks_tags: bool, job: Job | None = None) -> Raw:
+    """Columns, first rows and rows without a tag, remembered until the files change; nothing of what has no file.
+
+    To find the rows without a tag takes seconds for a million: a job is told how far that is and can end it.
+    """
+    if data.reasoning_gym is not None:
+        return Raw()
+    key = f"{data.model_dump_json()} {stamps(data)} {lacks_tags}"
+    if (known := _RAW.get(key)) is None:
+        _remember(_RAW, key, known := _raw(data, lacks_tags, job))
+    return known
 
 
-@lru_cache(maxsize=16)
-def _raw(data: str, when: tuple[tuple[str, int, int], ...], lacks_tags: bool) -> Raw:
-    spec = DataSpec.model_validate_json(data)
+def _raw(spec: DataSpec, lacks_tags: bool, job: Job | None) -> Raw:
+    def watch(rows: int) -> None:
+        if job is not None and job.cancelled():
+            raise ReadingCancelled
+        if job is not None:
+            job.progress(rows, job.whole)
+
     try:
-        rows = tuple(untagged(spec, MOST_UNTAGGED)) if lacks_tags else ()
+        rows = tuple(untagged(spec, MOST_UNTAGGED, watch=watch)) if lacks_tags else ()
         return Raw(tuple(raw_columns(spec)), tuple(raw_rows(spec, FIRST_ROWS)), rows)
     except UserError:  # the report says what is wrong
         return Raw()
@@ -190,15 +215,21 @@ def fingerprint(data: Data | None) -> str:
 
 def _count(
     project: Project, draft: Draft, found: Report
-) -> tuple[tuple[TaskStatistics, ...] | None, tuple[Problem, ...]]:
-    """Statistics and warnings as far as they are there by now."""
+) -> tuple[tuple[TaskStatistics, ...] | None, tuple[Problem, ...], tuple[Problem, ...]]:
+    """Statistics and warnings as far as they are there by now, and why there will be none."""
     if found.data is None:
-        return None, ()
+        return None, (), ()
     rows = fingerprint(found.data)
     key = f"{rows} {draft.mixing} {draft.tasks}"
-    if key not in _WARNINGS:
+    if key not in _WARNINGS and not _counted_in_vain(key):
         _start_counting(project, draft, found.data, rows, key)
-    return _STATISTICS.get(rows), _WARNINGS.get(key, ())
+    job = _COUNTS.get(key)
+    return _STATISTICS.get(rows), _WARNINGS.get(key, ()), job.problems if job is not None else ()
+
+
+def _counted_in_vain(key: str) -> bool:
+    """Whether counting has failed: it would fail again."""
+    return (job := _COUNTS.get(key)) is not None and job.state == "failed"
 
 
 def _start_counting(project: Project, draft: Draft, data: Data, rows: str, key: str) -> None:
@@ -211,10 +242,11 @@ def _start_counting(project: Project, draft: Draft, data: Data, rows: str, key: 
         job = SERVICES.jobs.start(f"count {project.name}", count)
     except UserError:  # it is being done
         return
+    _remember(_COUNTS, key, job)
     job.wait(COUNT_PATIENCE_S if len(data.train) <= FEW_ROWS else 0)
 
 
 def _remember(known: dict[str, V], key: str, value: V) -> None:
     known[key] = value
     while len(known) > REMEMBERED:
-        known.pop(next(iter(known)))
+        known.pop(next(iter(known)), None)

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from core.data.files import READERS
 from core.data.gym import generators
 from core.data.raw import raw_columns
 from core.errors import Problem, UserError
@@ -29,11 +30,16 @@ EXAMPLES = PROJECT / "examples"
 GYM_ROWS = 100
 REPLACE, ADD = "replace", "add"
 
-# The file field cannot give an upload up: its request can. The button is there as long as the request is.
+# The file field cannot give an upload up: its request can. The button is there as long as the request is. Requests do
+# not say which field they are of, but each begins with files that are chosen or dropped.
 CANCEL_UPLOAD = """
 const button = element.querySelector('button'), plain = window.fetch;
+let ours = false;
+for (const kind of ['change', 'drop']) document.addEventListener(kind, (event) => {
+    ours = Boolean(event.target.closest?.('#upload'));
+}, true);
 window.fetch = (input, init) => {
-    if (!String(input.url ?? input).includes('/upload?')) return plain(input, init);
+    if (!ours || !String(input.url ?? input).includes('/upload?')) return plain(input, init);
     const control = new AbortController();
     button.onclick = () => control.abort();
     button.hidden = false;
@@ -42,7 +48,7 @@ window.fetch = (input, init) => {
 """
 
 
-def build(project: gr.Dropdown) -> Section:
+def build(project: gr.Textbox) -> Section:
     """Four ways to choose rows; open where there are none yet."""
     with gr.Accordion(t("source.title"), open=True, elem_id="source") as box, gr.Tabs(elem_id="sources"):
         with gr.Tab(t("source.files"), id="files"):
@@ -85,14 +91,18 @@ def build(project: gr.Dropdown) -> Section:
         make.click(use_gym, [project, names, size, seed], None, api_visibility="private"),
         examples.click(example_clicked, [project], None, api_visibility="private"),
     ]
-    return Section([box, how], draw, done)
+    return Section([box, how], done)
 
 
-def draw(look: Look) -> tuple[Any, ...]:
-    """Updates of the box and of whether files are added."""
+def draw(look: Look, empty: bool | None) -> tuple[Any, ...]:
+    """Updates of the box and of whether files are added; `empty`: whether there were no rows when it was drawn last.
+
+    The box opens where there are no rows and closes when there are; in between it is left as the user has it.
+    """
     data = look.draft.data
     label = t("source.title") if data is None else t("source.other")
-    return gr.Accordion(open=data is None, label=label), gr.Radio(visible=data is not None and data.path is not None)
+    box = gr.skip() if empty == (data is None) else gr.Accordion(open=data is None, label=label)
+    return box, gr.Radio(visible=data is not None and data.path is not None)
 
 
 def example_names() -> list[str]:
@@ -138,11 +148,25 @@ def use_upload(name: str, files: list[str] | None, how: str) -> None:
 
 
 def _from_files(files: list[str], add: bool) -> Change:
+    _check_files([Path(file) for file in files])
     paths = [str(keep_upload(Path(file))) for file in files]
     if add:
         return lambda draft: _more_files(draft, paths)
     data = _tidy(guessed_data(paths))
     return lambda draft: _with_rows(draft, data)
+
+
+def _check_files(files: list[Path]) -> None:
+    """What can never be rows is refused before it takes the place of any."""
+    problems = [
+        Problem(file.name, "it is empty.", "Choose another file.")
+        if file.suffix.lower() in READERS
+        else Problem(file.name, f"the extension {file.suffix!r} is unknown.", f"Use {', '.join(READERS)}.")
+        for file in files
+        if file.suffix.lower() not in READERS or not file.stat().st_size
+    ]
+    if problems:
+        raise UserError(problems)
 
 
 def _more_files(draft: Draft, paths: list[str]) -> Draft:

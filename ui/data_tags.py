@@ -22,7 +22,7 @@ from ui.data_edits import (
     tag_row,
     tags_of,
 )
-from ui.data_parts import Section, field_box, readable
+from ui.data_parts import EVERY_EDIT, Section, field_box, readable
 from ui.data_reading import MOST_UNTAGGED, Look, edit
 from ui.frame import opened
 from ui.html import button, live_html, said
@@ -33,8 +33,11 @@ ALL = ""  # the choice of all rows
 MOST_SHOWN = 30
 
 
-def build(project: gr.Dropdown, lost: gr.HTML) -> tuple[Section, gr.Accordion, gr.Dropdown]:
-    """Rows without a tag to mend (`lost`); files, rules, names and tasks left out; a form for one more rule."""
+def build(project: gr.Textbox, lost: gr.HTML) -> tuple[Section, gr.Accordion, gr.Dropdown, list[gr.Textbox]]:
+    """Rows without a tag to mend (`lost`); files, rules, names and tasks left out; a form for one more rule.
+
+    Also the fold around it, the choice of a task to split, and the two choices that depend on the rows, as text.
+    """
     with gr.Column(elem_id="tags-section", visible=False) as box, gr.Accordion(t("tags.title"), open=False) as fold:
         table = live_html("data-tags")
         gr.HTML(f'<h4 class="sb-heading">{escape(t("rule.title"))}</h4><p class="sb-note">{escape(t("rule.help"))}</p>')
@@ -43,7 +46,7 @@ def build(project: gr.Dropdown, lost: gr.HTML) -> tuple[Section, gr.Accordion, g
             within = gr.Dropdown(
                 [(t("rule.all"), ALL)], value=ALL, label=t("rule.within"), elem_id="rule-within", **settings
             )
-            column = gr.Dropdown([], label=t("rule.column"), elem_id="rule-column", **settings)
+            column = gr.Dropdown([PROMPT], value=PROMPT, label=t("rule.column"), elem_id="rule-column", **settings)
             condition = gr.Dropdown(
                 _conditions(), value="contains", label=t("rule.condition"), elem_id="rule-condition", **settings
             )
@@ -51,14 +54,17 @@ def build(project: gr.Dropdown, lost: gr.HTML) -> tuple[Section, gr.Accordion, g
             task = gr.Textbox(label=t("rule.task"), elem_id="rule-task", max_lines=1, min_width=150)
         add = gr.Button(t("rule.add"), elem_id="rule-add")
     done = [
-        lost.input(edited, [project], None, api_visibility="private"),
-        table.input(edited, [project], None, api_visibility="private"),
-        table.click(clicked, [project], None, api_visibility="private"),
+        lost.input(edited, [project], None, **EVERY_EDIT),
+        table.input(edited, [project], None, **EVERY_EDIT),
+        table.click(clicked, [project], None, **EVERY_EDIT),
         add.click(
             add_a_rule, [project, column, condition, value, task, within], [value, task], api_visibility="private"
         ),
     ]
-    return Section([lost, box, table, within, column], draw, done), fold, within
+    chosen = [gr.Textbox(ALL, visible=False), gr.Textbox(PROMPT, visible=False)]
+    for choice, carrier in zip((within, column), chosen, strict=True):
+        choice.change(None, choice, carrier, js="(chosen) => chosen", api_visibility="private")
+    return Section([lost, box, table, within, column], done), fold, within, chosen
 
 
 def _conditions() -> list[tuple[str, str]]:
@@ -66,8 +72,8 @@ def _conditions() -> list[tuple[str, str]]:
     return [(words[name], name) for name in CONDITIONS]
 
 
-def draw(look: Look) -> tuple[Any, ...]:
-    """Updates of the rows without a tag, the box, what is in it, and the choices of the form."""
+def draw(look: Look, within: str | None, column: str | None) -> tuple[Any, ...]:
+    """Updates of the rows without a tag, the box, what is in it, and the choices of the form, which stays as it is."""
     if look.draft.data is None:
         return gr.HTML("", visible=False), gr.Column(visible=False), "", gr.skip(), gr.skip()
     tasks = list(task_counts(look.found.data.train)) if look.found.data else []
@@ -78,9 +84,14 @@ def draw(look: Look) -> tuple[Any, ...]:
         gr.HTML(lost, visible=bool(lost)),
         gr.Column(visible=True),
         table_html(tags_of(look.draft), [] if gym else look.raw.columns),
-        gr.Dropdown(choices=[(t("rule.all"), ALL), *tasks]),
-        gr.Dropdown(choices=names, value=PROMPT),
+        gr.Dropdown(choices=[(t("rule.all"), ALL), *tasks], **_still(within, [ALL, *tasks], ALL)),
+        gr.Dropdown(choices=names, **_still(column, names, PROMPT)),
     )
+
+
+def _still(chosen: str | None, choices: Sequence[str], otherwise: str) -> dict[str, str]:
+    """What to choose, where what is chosen is among the choices no more."""
+    return {} if chosen in choices else {"value": otherwise}
 
 
 def _rule_columns(draft: Draft, columns: Sequence[RawColumn]) -> list[str]:
@@ -155,7 +166,8 @@ def _rule(position: int, rule: TagRule) -> str:
     name = next(name for name in CONDITIONS if getattr(rule, name) is not None)
     words = next(words for words, condition in _conditions() if condition == name)
     where = t("tags.within", task=rule.within) if rule.within else ""
-    remove = button(t("tags.remove"), kind="link", act="unrule", position=position)
+    content = rule.model_dump_json(exclude_none=True)
+    remove = button(t("tags.remove"), kind="link", act="unrule", rule=content, position=position)
     condition = f"<code>{escape(rule.column)}</code> {escape(words)} <code>{escape(str(getattr(rule, name)))}</code>"
     return f"{condition} → <strong>{escape(rule.task)}</strong> {escape(where)} {remove}"
 
@@ -201,8 +213,9 @@ def clicked(name: str, event: gr.EventData) -> None:
     """Take back a rule, a new name, or a task left out."""
     project = opened(name)
     match said(event):
-        case {"act": "unrule", "position": str(position)}:
-            edit(project, lambda draft: remove_rule(draft, int(position)), strict=False)
+        case {"act": "unrule", "rule": str(content), "position": str(position)}:
+            rule = TagRule.model_validate_json(content)
+            edit(project, lambda draft: remove_rule(draft, rule, int(position)), strict=False)
         case {"act": "unname", "task": str(task)}:
             edit(project, lambda draft: keep_name(draft, task))
         case {"act": "restore", "task": str(task)}:

@@ -10,16 +10,17 @@ import gradio as gr
 
 from core.data import task_counts
 from core.data.statistics import Lengths, TaskStatistics
+from core.errors import Problem
 from core.mixing import shares
 from core.readiness import report
-from core.spec import Draft, HeldOut, Mixing
-from ui.data_edits import data_of, drop_task, rename_task, set_share, with_data
+from core.spec import Draft, Mixing
+from ui.data_edits import drop_task, rename_task, set_held_out, set_share
 from ui.data_figures import balance_chart
-from ui.data_parts import Section, field_box
+from ui.data_parts import EVERY_EDIT, LAST_CHOICE, Section, field_box
 from ui.data_reading import Look, edit
 from ui.frame import opened
 from ui.html import button, figure, live_html, said, swatch
-from ui.messages import told
+from ui.messages import problem_list, told
 from ui.texts import t
 from ui.theme import task_colour
 
@@ -29,7 +30,7 @@ NUMBERS = [
 WORDS = [t(f"column.{name}") for name in ("empty_columns", "language")]
 
 
-def build(project: gr.Dropdown) -> Section:
+def build(project: gr.Textbox) -> Section:
     """Table, chart, mixing and how many rows are held out."""
     with gr.Column(elem_id="tasks-section", visible=False) as box:
         table = live_html("data-tasks")
@@ -39,33 +40,33 @@ def build(project: gr.Dropdown) -> Section:
             with gr.Column(scale=2, min_width=260):
                 choices = [(t("mix.equal"), "equal"), (t("mix.natural"), "natural")]
                 mixing = gr.Radio(choices, label=t("mix.label"), info=t("mix.help"), elem_id="mixing")
-                held_out = gr.Number(
-                    label=t("mix.held_out"),
-                    info=t("mix.held_out_help"),
-                    precision=0,
-                    minimum=0,
-                    elem_id="rows-per-task",
-                )
+                held_out = live_html("rows-per-task")
     done = [
-        table.input(edited, [project], None, api_visibility="private"),
-        table.click(clicked, [project], None, api_visibility="private"),
-        mixing.input(mix, [project, mixing], None, api_visibility="private"),
-        held_out.submit(hold_out, [project, held_out], None, api_visibility="private"),
-        held_out.blur(hold_out, [project, held_out], None, api_visibility="private"),
+        table.input(edited, [project], None, **EVERY_EDIT),
+        table.click(clicked, [project], None, **EVERY_EDIT),
+        mixing.input(mix, [project, mixing], None, **LAST_CHOICE),
+        held_out.input(hold_out, [project], None, **EVERY_EDIT),
     ]
-    return Section([box, table, chart, mixing, held_out], draw, done)
+    return Section([box, table, chart, mixing, held_out], done)
 
 
 def draw(look: Look) -> tuple[Any, ...]:
     """Updates of box, table, chart, mixing and held-out rows."""
     if look.found.data is None or look.draft.data is None:
-        return gr.Column(visible=False), "", None, gr.skip(), gr.skip()
+        return gr.Column(visible=False), "", None, gr.skip(), ""
     counts = task_counts(look.found.data.train)
     mix = shares(counts, look.draft.mixing, look.draft.tasks)
     held = task_counts(look.found.data.held_out)
-    table = table_html(look.draft, counts, held, mix, look.statistics)
-    kept = look.draft.data.held_out.rows_per_task
+    table = table_html(look.draft, counts, held, mix, look.statistics, look.uncounted)
+    kept = held_out_html(look.draft.data.held_out.rows_per_task)
     return gr.Column(visible=True), table, balance_chart(counts, mix), look.draft.mixing.strategy, kept
+
+
+def held_out_html(rows: int) -> str:
+    """The field for the number of held-out rows."""
+    field = field_box(str(rows), t("mix.held_out"), size=8, edit="held_out")
+    label, help = escape(t("mix.held_out")), escape(t("mix.held_out_help"))
+    return f'<div class="sb-number"><span class="name">{label}</span><span class="sb-note">{help}</span>{field}</div>'
 
 
 def table_html(
@@ -74,25 +75,36 @@ def table_html(
     held_out: Mapping[str, int],
     mix: Mapping[str, float],
     statistics: Sequence[TaskStatistics] | None,
+    uncounted: Sequence[Problem] = (),
 ) -> str:
-    """One line a task; numbers that are still being counted are dots."""
+    """One line a task; numbers that are still being counted are dots, and dashes where that failed (`uncounted`)."""
     known = {found.task: found for found in statistics or ()}
+    unknown = "-" if uncounted else "…"
     head = f'<th scope="col">{escape(t("column.task"))}</th>'
     head += "".join(f'<th scope="col" class="number">{escape(name)}</th>' for name in NUMBERS)
     head += "".join(f'<th scope="col">{escape(name)}</th>' for name in WORDS)
     whole = max(sum(counts.values()), 1)
     lines = [
-        _line(n, task, rows, rows / whole, held_out.get(task, 0), mix[task], draft, known.get(task))
+        _line(n, task, rows, rows / whole, held_out.get(task, 0), mix[task], draft, known.get(task), unknown)
         for n, (task, rows) in enumerate(counts.items())
     ]
     return (
         f'<div class="sb-scroll"><table class="sb-table sb-tasks"><thead><tr>{head}</tr></thead>'
         f'<tbody>{"".join(lines)}</tbody></table></div><p class="sb-note">{escape(t("tasks.caption"))}</p>'
+        + (f'<p class="sb-note">{escape(t("tasks.uncounted"))}</p>{problem_list(uncounted)}' if uncounted else "")
     )
 
 
 def _line(
-    n: int, task: str, rows: int, part: float, held: int, mix: float, draft: Draft, known: TaskStatistics | None
+    n: int,
+    task: str,
+    rows: int,
+    part: float,
+    held: int,
+    mix: float,
+    draft: Draft,
+    known: TaskStatistics | None,
+    unknown: str,
 ) -> str:
     name = field_box(task, t("tasks.rename", task=task), size=max(8, min(len(task), 28)), edit="rename", task=task)
     own = draft.tasks[task].share if task in draft.tasks else None
@@ -104,22 +116,22 @@ def _line(
         edit="share",
         task=task,
     )
-    cells = [f'{rows:,} <span class="sb-note">{_percent(part)} %</span>', share, f"{held:,}", *_numbers(known)]
+    cells = [f'{rows:,} <span class="sb-note">{_percent(part)} %</span>', share, f"{held:,}", *_numbers(known, unknown)]
     numbers = "".join(f'<td class="number">{cell}</td>' for cell in cells)
     actions = button(t("tasks.browse"), kind="link", act="browse", task=task)
     actions += button(t("tasks.split"), kind="link", act="split", task=task)
     actions += button(t("tasks.drop"), kind="link", act="drop", task=task)
     title = f'<span class="sb-name">{swatch(task_colour(n))}{name}</span><div class="sb-row-actions">{actions}</div>'
-    return f'<tr><th scope="row" class="name">{title}</th>{numbers}{_words(known)}</tr>'
+    return f'<tr><th scope="row" class="name">{title}</th>{numbers}{_words(known, unknown)}</tr>'
 
 
 def _percent(part: float) -> str:
     return f"{100 * part:.3g}"
 
 
-def _numbers(known: TaskStatistics | None) -> list[str]:
+def _numbers(known: TaskStatistics | None, unknown: str) -> list[str]:
     if known is None:
-        return ["…"] * 3
+        return [unknown] * 3
     return [_length(known.prompt), _length(known.answer), f"{known.duplicates:,}" if known.duplicates else "0"]
 
 
@@ -134,9 +146,9 @@ def _length(found: Lengths | None) -> str:
     return f'<span title="{title}">{figure(found.median)} <span class="sb-note">≤ {figure(found.p95)}</span></span>'
 
 
-def _words(known: TaskStatistics | None) -> str:
+def _words(known: TaskStatistics | None, unknown: str) -> str:
     if known is None:
-        return "<td>…</td><td>…</td>"
+        return f"<td>{unknown}</td>" * 2
     gaps = [t("tasks.gaps", column=name, rows=f"{rows:,}") for name, rows in known.missing.items() if rows < known.rows]
     missing = "".join(f'<span class="sb-chip missing">{escape(gap)}</span>' for gap in gaps) or "-"
     language = "-" if known.language is None else f"{known.language} {known.language_share:.0%}"
@@ -176,14 +188,8 @@ def mix(name: str, strategy: str) -> None:
 
 
 @told
-def hold_out(name: str, rows: int | None) -> None:
+def hold_out(name: str, event: gr.EventData) -> None:
     """Hold out so many rows a task."""
-    project = opened(name)
-    data = project.draft().data
-    if data is None or rows is None or data.held_out.rows_per_task == rows:
-        return
-    edit(project, lambda draft: with_data(draft, held_out=_held_out(data_of(draft).held_out, int(rows))))
-
-
-def _held_out(before: HeldOut, rows: int) -> HeldOut:
-    return before.model_copy(update={"rows_per_task": max(rows, 0)})
+    match said(event):
+        case {"edit": "held_out", "value": str(value)}:
+            edit(opened(name), lambda draft: set_held_out(draft, value))

@@ -6,6 +6,7 @@ whether its project has changed on disk (another tab, a job, the command line), 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html import escape
@@ -14,24 +15,46 @@ from typing import Any
 import gradio as gr
 
 from core import progress
-from core.projects import Project, all_projects, create_project, find_project, free_name
+from core.errors import Problem, UserError
+from core.following import follow
+from core.projects import Project, all_projects, any_project, find_project
+from core.queue import start_next_in_background
 from core.readiness import PageState, page_states
-from core.runs import all_runs, state
-from core.series import follow
+from core.run_list import run_lines
+from core.runs import RunFolder, runs_root
 from ui import project_menu
 from ui.html import attributes, button, live_html, said
-from ui.messages import told
+from ui.messages import told_once, warn
 from ui.texts import t
 
 POLL_S = 2.0
-PAGES = ("data", "rewards", "preview", "train", "monitor")
+# Gradio 6.31 ends a browser's stream of answers when none is due, and the browser opens another for its next event. One
+# that is asked for in just that moment is answered into no stream, and as long as it is not answered the browser asks
+# for none of its kind: the page would stand still. Any event opens a stream, and what was missed comes with it.
+BEAT_S = 5.0
+READ_S = 0.2  # for what a long run has grown by, at one look
+PAGES = ("data", "rewards", "preview", "train", "monitor", "try")
 QUIET: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
-PUT_INTO_URL = """(project, page) => {
+# Of what a tab looks at, or a form says: every event counts, one after the other, each with what the one before has
+# left. While a handler is busy the browser keeps no further event of it, unless told so.
+IN_TURN: dict[str, Any] = {**QUIET, "trigger_mode": "multiple", "concurrency_limit": 1}
+# What is shown is asked for by a number that changes, of the frame and of the open page alone. Gradio runs the
+# listeners of one event one after the other, and all of them again when one that runs is asked for meanwhile: with a
+# listener of every page on the change of the page, a browser asked without end and a page opened after twenty answers.
+ASK = f"""(project, page) => {{
+    const asked = String(performance.now()), skip = {{__type__: "update"}};
+    const idle = !project || document.hidden;
+    return [idle ? skip : asked, ...{json.dumps(PAGES)}.map((name) => idle || name !== page ? skip : asked)];
+}}"""
+OPEN = f"""(project, page) => {{
     const url = new URL(window.location);
     if (project) url.searchParams.set("project", project);
     if (page) url.searchParams.set("view", page);
     window.history.replaceState(null, "", url);
-}"""
+    // Before it is known which project is open, a click or a dropped file would be lost.
+    if (project) document.getElementById("main").classList.add("ready");
+    return [{{__type__: "update", selected: page || "data"}}, ...({ASK})(project, page)];
+}}"""
 
 
 @dataclass(frozen=True)
@@ -65,6 +88,7 @@ class Frame:
         nav: the steps.
         strip: the live run.
         views: the pages by name.
+        unseen: where Gradio may write how far a quiet event is; it writes into all such places at every event.
     """
 
     project: gr.Textbox
@@ -74,6 +98,15 @@ class Frame:
     nav: gr.HTML
     strip: gr.HTML
     views: dict[str, View]
+    unseen: gr.State
+
+
+@dataclass(frozen=True)
+class SeenFrame:
+    """What a tab shows around the page: the token of steps and live run; the open project, then all by name."""
+
+    token: str
+    projects: tuple[str, ...]
 
 
 def build(builders: Mapping[str, Callable[[gr.Textbox, gr.Textbox], View]], app: gr.Blocks) -> Frame:
@@ -86,96 +119,93 @@ def build(builders: Mapping[str, Callable[[gr.Textbox, gr.Textbox], View]], app:
             nav = live_html("nav", nav_html("data", {}, None))
         with gr.Column(scale=1, elem_id="main", min_width=200):
             with gr.Row(elem_id="header", equal_height=True):
-                picker = gr.Dropdown([], label=t("frame.project"), elem_id="project", scale=1, min_width=200)
+                picker = gr.Dropdown(
+                    [], label=t("frame.project"), container=False, elem_id="project", scale=1, min_width=160
+                )
+                manage = gr.Button(t("menu.title"), size="sm", scale=0, min_width=150, elem_id="manage-projects")
                 strip = live_html("strip", "", scale=3, min_width=160)
-            project_menu.build(project)
+            project_menu.build(project, manage)
             with gr.Tabs(elem_id="pages", selected="data") as pages:
                 views: dict[str, View] = {}
                 for name in PAGES:
                     with gr.Tab(t(f"page.{name}"), id=name):
                         views[name] = builders[name](project, page)
-    frame = Frame(project, page, picker, pages, nav, strip, views)
+    frame = Frame(project, page, picker, pages, nav, strip, views, gr.State())
     _connect(frame, app)
-    for name, view in views.items():
-        _connect_page(frame, name, view)
     return frame
 
 
 def _connect(frame: Frame, app: gr.Blocks) -> None:
-    app.load(open_address, None, [frame.project, frame.page], **QUIET)
-    go = [frame.page, frame.pages]
-    frame.nav.click(go_to, None, go, **QUIET)
-    frame.strip.click(go_to, None, go, **QUIET)
-    frame.page.change(lambda page: gr.Tabs(selected=page), frame.page, frame.pages, **QUIET)
-    seen, names = gr.State(), gr.Textbox(visible=False)
+    where, asked = [frame.project, frame.page], [gr.Textbox(visible=False) for _ in ("frame", *PAGES)]
+    app.load(open_address, None, where, **QUIET)
+    frame.nav.click(go_to, None, frame.page, **QUIET)
+    frame.strip.click(go_to, None, frame.page, **QUIET)
     frame.picker.input(lambda name: name, frame.picker, frame.project, **QUIET)
-    gr.on([names.change, frame.project.change], project_choices, frame.project, [frame.picker, frame.project], **QUIET)
-    inputs, outputs = [frame.page, frame.project, seen], [frame.nav, frame.strip, names, seen]
-    gr.on([frame.page.change, frame.project.change, gr.Timer(POLL_S).tick], show_frame, inputs, outputs, **QUIET)
-    gr.on(
-        [frame.page.change, frame.project.change],
-        None,
-        [frame.project, frame.page],
-        None,
-        js=PUT_INTO_URL,
-        api_visibility="private",
-    )
+    opened = [frame.page.change, frame.project.change]
+    gr.on(opened, None, where, [frame.pages, *asked], js=OPEN, api_visibility="private")
+    gr.Timer(POLL_S).tick(None, where, asked, js=ASK, api_visibility="private")
+    gr.Timer(BEAT_S).tick(beat, None, None, trigger_mode="multiple", **QUIET)
+    seen = gr.State()
+    outputs = [frame.nav, frame.strip, frame.picker, frame.project, seen]
+    asked[0].change(show_frame, [frame.page, frame.project, seen], outputs, **QUIET)
+    for ask, view in zip(asked[1:], frame.views.values(), strict=True):
+        _connect_page(frame.project, ask, view)
 
 
-def _connect_page(frame: Frame, name: str, view: View) -> None:
+def _connect_page(project: gr.Textbox, ask: gr.Textbox, view: View) -> None:
     """Show a page when it is opened, when the project is another one, and when its files have changed."""
-    timer = gr.Timer(POLL_S, active=False)
-    frame.page.change(lambda page: gr.Timer(active=page == name), frame.page, timer, **QUIET)
+    told_last = gr.State("")
 
-    def show(page: str, project: str | None, seen: Any, *inputs: Any) -> tuple[Any, ...]:
-        if page != name or not project:
-            return (gr.skip(),) * len(view.outputs)
-        return view.show(project, seen, *inputs)
+    def show(project: str, last: str, seen: Any, *inputs: Any) -> tuple[Any, ...]:
+        try:
+            return *view.show(project, seen, *inputs), ""
+        except UserError as error:
+            return *(gr.skip(),) * len(view.outputs), told_once(error, last)
 
-    gr.on(
-        [frame.page.change, frame.project.change, timer.tick],
-        show,
-        [frame.page, frame.project, view.seen, *view.inputs],
-        view.outputs,
-        **QUIET,
-    )
+    ask.change(show, [project, told_last, view.seen, *view.inputs], [*view.outputs, told_last], **QUIET)
 
 
 def open_address(request: gr.Request) -> tuple[str, str]:
     """The project and page that the address names; without one, the project that was changed last, or a first one."""
     named, page = request.query_params.get("project"), request.query_params.get("view")
-    projects = [project.name for project in all_projects()] or [create_project(free_name("first")).name]
-    shown = named if named in projects else projects[0]
+    projects = [project.name for project in all_projects()]
+    shown = named if named in projects else any_project().name
+    if named and named != shown:
+        warn(t("frame.no_project", name=named, shown=shown))
     if page not in PAGES:
         page = "monitor" if request.query_params.get("run") else "data"
     return shown, page
 
 
-def go_to(event: gr.EventData) -> tuple[str, gr.Tabs]:
+def beat() -> None:
+    """Nothing; see `BEAT_S`."""
+
+
+def go_to(event: gr.EventData) -> str:
     """The page that was clicked."""
-    page = said(event).get("page", "data")
-    return page, gr.Tabs(selected=page)
+    return said(event).get("page", "data")
 
 
-@told
-def show_frame(page: str, name: str | None, seen: str | None) -> tuple[Any, ...]:
-    """Steps, live run and projects; nothing where nothing has changed."""
+def show_frame(page: str, name: str, seen: SeenFrame | None) -> tuple[Any, ...]:
+    """Steps, live run and projects, where they have changed; a project that is gone gives way to the newest."""
+    start_next_in_background()
     names = [project.name for project in all_projects()]
     live = live_run()
     if name not in names:
-        return gr.skip(), gr.skip(), " ".join(sorted(names)), None
+        shown = any_project().name
+        warn(t("frame.gone", name=name, shown=shown))
+        return *(gr.skip(),) * 3, shown, None
     project = find_project(name)
-    token = f"{page} {name} {project.revision} {names} {live}"
-    if token == seen:
-        return (gr.skip(),) * 4
-    return nav_html(page, page_states(project), live), live or "", " ".join(sorted(names)), token
-
-
-def project_choices(name: str | None) -> tuple[gr.Dropdown, Any]:
-    """The projects there are by now; one that is gone gives way to the one that was changed last."""
-    names = [project.name for project in all_projects()]
-    shown = name if name in names else next(iter(names), "")
-    return gr.Dropdown(choices=names, value=shown), gr.skip() if shown == name else shown
+    now = SeenFrame(f"{page} {name} {project.revision} {live}", (name, *sorted(names)))
+    if now == seen:
+        return (gr.skip(),) * 5
+    try:
+        states = page_states(project)
+    except UserError:  # the page itself says what is wrong
+        states = {}
+    same = seen is not None and seen.projects == now.projects
+    picker = gr.skip() if same else gr.Dropdown(choices=names, value=name)
+    return nav_html(page, states, live), live or "", picker, gr.skip(), now
 
 
 def nav_html(page: str, states: dict[Any, PageState], live: str | None) -> str:
@@ -206,17 +236,19 @@ def _mark(name: str, states: dict[Any, PageState], live: str | None) -> str:
 
 def live_run() -> str | None:
     """The newest running run in one line that leads to it."""
-    for run in all_runs():
-        if state(run) == "running":
-            series = follow(run)
-            text = run.id
+    for line in run_lines():
+        if line.state == "running":
+            series = follow(RunFolder(runs_root() / line.id), READ_S)
+            text = line.id
             if series.last:
                 left = progress.seconds_left(list(series.latest))
                 text += f" · step {series.last['step']}/{series.last['steps']} · {progress.duration(left)}"
-            return button(text, kind="link", act="page", page="monitor", run=run.id)
+            return button(text, kind="link", act="page", page="monitor", run=line.id)
     return None
 
 
-def opened(name: str) -> Project:
-    """The project that a page shows."""
+def opened(name: str | None) -> Project:
+    """The project that a page shows; `UserError` before it is known which that is."""
+    if not name:
+        raise UserError(Problem("project", "the page is still loading.", "Do it again in a moment."))
     return find_project(name)

@@ -4,7 +4,10 @@ All text is escaped here or by `escape`: rows, prompts and completions are data,
 the value, so braces in it are never evaluated.
 
 What can be clicked carries `data-act` (and further `data-` attributes that say what is meant): the component triggers
-`click` with these. What can be edited carries `data-edit`: the component triggers `input` with these and `value`.
+`click` with these, after a question where `data-ask` holds one: what cannot be taken back is asked once; that in
+`data-leaves` is asked where something is typed and not applied yet (`window.sbUnapplied`). What can be
+edited carries `data-edit`: the component triggers `input` with these and `value`. A button that copies the text beside
+it carries `data-copy`.
 """
 
 from __future__ import annotations
@@ -14,22 +17,36 @@ from typing import Any
 
 import gradio as gr
 
+from ui.texts import t
+
 LISTEN = """
+const tell = (target) => {
+    const leaves = window.sbUnapplied && target.dataset.leaves;
+    const question = target.dataset.ask || leaves;
+    if (question && !window.confirm(question)) return;
+    if (leaves) window.sbUnapplied = false;
+    trigger('click', {...target.dataset});
+};
 element.addEventListener('click', (event) => {
     const target = event.target.closest('[data-act]');
-    if (target && element.contains(target)) trigger('click', {...target.dataset});
+    if (target && element.contains(target)) tell(target);
 });
 element.addEventListener('keydown', (event) => {
     const target = event.target.closest('[data-act]');
     if (target && target.tagName !== 'BUTTON' && (event.key === 'Enter' || event.key === ' ')) {
         event.preventDefault();
-        trigger('click', {...target.dataset});
+        tell(target);
     }
 });
-// New HTML is patched into the old: a field that was typed in would go on showing what was typed.
+// New HTML is patched into the old: a field that was typed in would go on showing what was typed, and one that has
+// become another's would show it as that one's.
+const whose = new WeakMap();
 new MutationObserver(() => element.querySelectorAll('input[data-edit]').forEach((field) => {
-    if (field !== document.activeElement && field.type !== 'checkbox') field.value = field.getAttribute('value') ?? '';
-})).observe(element, {subtree: true, childList: true, attributes: true, attributeFilter: ['value', 'data-edit']});
+    const now = JSON.stringify(field.dataset), other = whose.has(field) && whose.get(field) !== now;
+    whose.set(field, now);
+    if (field.type === 'checkbox' || (field === document.activeElement && !other)) return;
+    field.value = field.getAttribute('value') ?? '';
+})).observe(element, {subtree: true, childList: true, attributes: true});
 element.addEventListener('change', (event) => {
     const target = event.target.closest('[data-edit]');
     if (target) {
@@ -38,11 +55,51 @@ element.addEventListener('change', (event) => {
     }
 });
 """
+# A button copies the text beside it, and says so. Pages that come by plain http from another machine have no clipboard.
+COPY = """
+const toClipboard = async (text) => {
+    if (navigator.clipboard) return navigator.clipboard.writeText(text);
+    const focused = document.activeElement, box = document.createElement('textarea');
+    box.value = text;
+    box.style.cssText = 'position: fixed; top: 0; opacity: 0';
+    document.body.append(box);
+    box.select();
+    const copied = document.execCommand('copy');
+    box.remove();
+    focused?.focus();
+    if (!copied) throw new Error('the browser does not copy');
+};
+element.addEventListener('click', (event) => {
+    const copy = event.target.closest('[data-copy]');
+    if (!copy) return;
+    const says = (text) => {
+        copy.textContent = text;
+        const again = () => { copy.textContent = copy.dataset.copy; };
+        for (const left of ['pointerleave', 'blur']) copy.addEventListener(left, again, {once: true});
+    };
+    const text = copy.parentElement.querySelector('pre').textContent;
+    toClipboard(text).then(() => says(copy.dataset.copied), () => says(copy.dataset.failed));
+});
+"""
+# Texts that were opened stay open when the HTML around them is drawn anew; they can be copied.
+READ = (
+    COPY
+    + """
+const unfolded = new Map();
+element.addEventListener('toggle', (event) => {
+    if (event.target.dataset.fold) unfolded.set(event.target.dataset.fold, event.target.open);
+}, true);
+new MutationObserver(() => element.querySelectorAll('details[data-fold]').forEach((text) => {
+    const open = unfolded.get(text.dataset.fold);
+    if (open !== undefined && text.open !== open) text.open = open;
+})).observe(element, {childList: true, subtree: true});
+"""
+)
 
 
 def live_html(elem_id: str, value: str = "", **settings: Any) -> gr.HTML:
     """An HTML component whose marked parts trigger events; see the module."""
-    return gr.HTML(value, elem_id=elem_id, js_on_load=LISTEN, elem_classes="live", **settings)
+    return gr.HTML(value, elem_id=elem_id, js_on_load=LISTEN + COPY, elem_classes="live", **settings)
 
 
 def said(event: gr.EventData) -> dict[str, Any]:
@@ -60,11 +117,22 @@ def attributes(**values: object) -> str:
     return " ".join(f'data-{name}="{escape(str(value), quote=True)}"' for name, value in values.items())
 
 
-def button(label: str, *, kind: str = "", title: str = "", disabled: bool = False, **data: object) -> str:
+def button(
+    label: str, *, kind: str = "", title: str = "", disabled: bool = False, elem_id: str = "", **data: object
+) -> str:
     """A button that triggers `click` with its data."""
+    named = f' id="{escape(elem_id, quote=True)}"' if elem_id else ""
     hint = f' title="{escape(title, quote=True)}"' if title else ""
     off = " disabled" if disabled else ""
-    return f'<button type="button" class="sb-button {kind}"{hint}{off} {attributes(**data)}>{escape(label)}</button>'
+    given = f'class="sb-button {kind}"{hint}{off} {attributes(**data)}'
+    return f'<button type="button"{named} {given}>{escape(label)}</button>'
+
+
+def copy_button() -> str:
+    """A button that copies the text beside it."""
+    label = t("text.copy")
+    says = attributes(copy=label, copied=t("text.copied"), failed=t("text.not_copied"))
+    return f'<button type="button" class="sb-copy" {says}>{escape(label)}</button>'
 
 
 def swatch(colour: str) -> str:

@@ -31,6 +31,23 @@ def told(handler: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
+def told_once(error: UserError, last: str) -> str:
+    """Say what is wrong, unless it was said last; the text, to remember. For what is asked every few seconds."""
+    if str(error) != last:
+        warn(str(error))
+    return str(error)
+
+
+def inform(text: str) -> None:
+    """A word at the edge of the page; gradio shows it as HTML, and names are data."""
+    gr.Info(escape(text))
+
+
+def warn(text: str) -> None:
+    """The same, for what somebody should know."""
+    gr.Warning(escape(text))
+
+
 def problem_list(problems: Iterable[Problem], *, jump: bool = False) -> str:
     """Errors first, then warnings: what, where, how to mend it; places are links where `jump` says so."""
     ordered = sorted(problems, key=lambda problem: problem.severity != "error")

@@ -1,232 +1,279 @@
-"""The page that answers: is every task learning? It reads the run folder and nothing else."""
+"""The page that answers: is every task learning? It reads run folders and nothing else.
+
+It is made of parts in tabs. A part is drawn when its tab is open and its token has changed since this viewer saw it;
+all others are skipped, so that zoom, open texts and focus stay, and nothing is sent that nobody sees.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
-import plotly.graph_objects as go
-import pyarrow.parquet as pq
 
-from core import progress
-from core.runs import RunFolder, all_runs, launch_and_leave, state, stop, stop_requested
-from core.series import Series, follow
-from ui.figures import reward_curves
-from ui.frame import View
-from ui.messages import told
+from core.completions import Wanted
+from core.run_list import run_lines
+from core.runs import all_runs
+from ui import (
+    monitor_compare,
+    monitor_completions,
+    monitor_figures,
+    monitor_header,
+    monitor_log,
+    monitor_training,
+    run_buttons,
+)
+from ui.drawn import Drawn
+from ui.frame import IN_TURN, QUIET, View
+from ui.html import LISTEN, READ, empty, live_html, said
+from ui.monitor_state import Known, Look, known
+from ui.monitor_table import reasons_html, table_html
+from ui.plots import plot
 from ui.texts import t
 
-LOG_LINES = 30
-LOG_BYTES = 64_000  # more than these lines ever hold, less than a long run's log
-COMPLETIONS_SHOWN = 16
-HELD_OUT_HEADERS = [t(f"column.{name}") for name in ("task", "before", "after", "change", "scored")]
-COMPLETION_HEADERS = [t(f"column.{name}") for name in ("task", "prompt", "completion", "total", "advantage", "errors")]
-COMPLETION_WIDTHS = ["120px", "30%", "36%", "80px", "100px", "15%"]
-PUT_RUN_INTO_URL = """(run) => {
+TABS = ("overview", "parts", "signal", "training", "completions", "compare", "log")
+PUT_INTO_URL = """(run, tab) => {
     const url = new URL(window.location);
     if (run) url.searchParams.set("run", run);
+    if (tab) url.searchParams.set("tab", tab);
     window.history.replaceState(null, "", url);
 }"""
+DRAWN = Drawn()
+WIDTH = "() => window.innerWidth"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One component of the page.
+
+    Attributes:
+        name: of the part, in what a viewer has seen.
+        tab: the tab it is in; empty for what is over the tabs.
+        token: changes whenever `draw` gives something else.
+        draw: the component's new value.
+    """
+
+    name: str
+    tab: str
+    token: Callable[[Known, Look, int], str]
+    draw: Callable[[Known, Look, int], Any]
+
+
+def _figure(name: str, tab: str, make: Callable[..., Any]) -> Part:
+    """A figure of the run's series in the page's colours and steps."""
+    return Part(
+        name,
+        tab,
+        lambda now, look, width: f"{now.figures_token} {look.span} {now.frame(look, width).columns}",
+        lambda now, look, width: plot(make(now.series, now.colours, now.frame(look, width))),
+    )
+
+
+def _overlay_token(now: Known, look: Look, width: int) -> str:
+    return f"{now.figures_token} {look.span}" if look.overlay else f"{now.run.id} none"
+
+
+def _overlay(now: Known, look: Look, width: int) -> gr.Plot:
+    figure = monitor_figures.overlay_figure(now.series, now.colours, now.frame(look, width)) if look.overlay else None
+    return gr.Plot(value=plot(figure), visible=figure is not None)
+
+
+def _errors(now: Known, look: Look, width: int) -> gr.Plot:
+    figure = monitor_training.errors_figure(now.series, now.colours, now.frame(look, width))
+    return gr.Plot(value=plot(figure), visible=figure is not None)
+
+
+def _alerts_token(now: Known, look: Look, width: int) -> str:
+    return f"{now.figures_token} {now.state} {[alert.place for alert in now.alerts]} {len(now.past_alerts)}"
+
+
+PARTS = (
+    Part("status", "", lambda now, *_: now.token, lambda now, *_: monitor_header.status_html(now)),
+    Part("alerts", "overview", _alerts_token, lambda now, *_: monitor_header.alerts_html(now)),
+    Part(
+        "tools",
+        "",
+        lambda now, look, _: f"{look.span} {look.overlay}",
+        lambda now, look, _: monitor_header.tools_html(look),
+    ),
+    Part("table", "overview", _alerts_token, lambda now, *_: table_html(now)),
+    _figure("heat", "overview", lambda series, colours, frame: monitor_figures.heat_figure(series, frame)),
+    _figure("curves", "overview", monitor_figures.reward_figure),
+    Part("overlay", "overview", _overlay_token, _overlay),
+    _figure("parts", "parts", monitor_figures.parts_figure),
+    _figure("signal", "signal", monitor_training.signal_figure),
+    Part("errors", "signal", lambda now, look, _: f"{now.figures_token} {look.span}", _errors),
+    Part("reasons", "signal", lambda now, *_: now.figures_token, lambda now, *_: reasons_html(now)),
+    _figure("training", "training", monitor_training.training_figure),
+    Part(
+        "completions",
+        "completions",
+        lambda now, look, _: monitor_completions.completions_token(now, look),
+        lambda now, look, _: monitor_completions.completions_html(now, look),
+    ),
+    Part(
+        "compare",
+        "compare",
+        lambda now, look, _: monitor_compare.compare_token(now, look),
+        lambda now, look, _: monitor_compare.compare_html(now, look),
+    ),
+    Part(
+        "compared",
+        "compare",
+        lambda now, look, width: f"{monitor_compare.compare_token(now, look)} {now.frame(look, width).columns}",
+        lambda now, look, width: plot(monitor_compare.compare_figure(now, look, now.frame(look, width))),
+    ),
+    Part("log", "log", lambda now, *_: monitor_log.log_token(now.run), lambda now, *_: monitor_log.log_tail(now.run)),
+    Part("settings", "log", lambda now, *_: now.run.id, lambda now, *_: monitor_log.settings(now.run)),
+)
+
+
+# The tab that the page's address names, before the tabs are there to say which of them is open.
+TAB_IN_URL = f"""() => {{
+    const named = new URLSearchParams(window.location.search).get("tab");
+    const tab = {json.dumps(TABS)}.includes(named) ? named : "overview";
+    return [tab, {{__type__: "update", selected: tab}}];
+}}"""
+NOTHING: list[Any] = [gr.skip()] * len(PARTS)
 
 
 def build(project: gr.Textbox, page: gr.Textbox) -> View:
-    """Choose a run, watch its curves, stop it or go on with it."""
+    """Which run, how it stands, and tabs with everything about it."""
     gr.Markdown(f"## {t('watch.question')}", elem_classes="question")
-    with gr.Row(equal_height=True):
-        run = gr.Dropdown([], label=t("watch.run"), scale=4, min_width=280, elem_id="run")
-        with gr.Column(scale=3, min_width=240):
-            stop_button = gr.Button(t("watch.stop"), interactive=False, size="md", elem_id="stop-run")
-            resume_button = gr.Button(t("watch.resume"), interactive=False, size="md", elem_id="resume-run")
-    status = gr.Markdown(t("watch.none"), elem_classes="status", elem_id="status")
-    message = gr.Textbox(label=t("watch.message"), visible=False, interactive=False, lines=1, max_lines=12)
-    curves = gr.Plot(label=t("watch.curves"), visible=False, elem_id="curves")
-    held_out = gr.Dataframe(
-        headers=HELD_OUT_HEADERS, label=t("watch.held_out"), interactive=False, visible=False, elem_id="held-out"
-    )
-    completions = gr.Dataframe(
-        headers=COMPLETION_HEADERS,
-        label=t("watch.completions"),
-        interactive=False,
-        visible=False,
-        wrap=True,
-        column_widths=COMPLETION_WIDTHS,
-    )
-    with gr.Accordion(t("watch.log"), open=False):
-        log = gr.Code(language=None, interactive=False, lines=10, show_label=False)
-    seen = gr.State()
-    views = [status, stop_button, resume_button, message, curves, held_out, completions, log, seen]
-    run.change(None, run, None, js=PUT_RUN_INTO_URL, api_visibility="private")
-    run.change(show_run, [run, seen], views, show_progress="hidden", concurrency_limit=None, api_visibility="private")
-    stop_button.click(stop_run, run, None, api_visibility="private")
-    resume_button.click(resume_run, run, None, api_visibility="private")
-    return View(show, seen, views, [run], {"run": run})
+    run, tab, width = gr.Textbox(visible=False), gr.Textbox(visible=False), gr.Number(visible=False)
+    look, seen = gr.State(Look()), gr.State()
+    picker = gr.HTML("", elem_id="run-picker", js_on_load=LISTEN + monitor_header.PICK, elem_classes="live")
+    made: dict[str, Any] = {
+        "status": live_html("status"),
+        "tools": gr.HTML("", elem_id="monitor-tools", js_on_load=LISTEN, elem_classes="live"),
+    }
+    tabs = _build_tabs(made)
+    outputs = [picker, *(made[part.name] for part in PARTS), seen]
+    inputs = [run, tab, look, width]
+    refresh = {"fn": show_open, "inputs": [page, project, seen, *inputs], "outputs": outputs, **QUIET}
+    gr.on([run.change, tab.change], None, [run, tab], None, js=PUT_INTO_URL, api_visibility="private")
+    gr.on([run.change, tab.change, width.change], **refresh)
+    page.change(None, None, width, js=WIDTH, api_visibility="private")
+    for name, opened in tabs.items():
+        # In the browser: answers of a server may come in another order than the tabs were opened.
+        opened.select(None, None, tab, js=f"() => '{name}'", api_visibility="private")
+    picker.click(chosen_run, None, run, **QUIET)
+    made["status"].click(run_buttons.clicked, None, [project, page], **QUIET).then(**refresh)
+    made["status"].input(run_buttons.edited, None, None, **IN_TURN).then(**refresh)
+    for name in ("tools", "completions", "compare"):
+        gr.on([made[name].click, made[name].input], looked, look, look, **IN_TURN).then(**refresh)
+    return View(show, seen, outputs, inputs, {"run": run, "tab": tab, "tabs": tabs["overview"].parent})
 
 
-def show(project: str, seen: str | None, run_id: str | None) -> tuple[object, ...]:
-    """What a run has come to since the last look, whatever project is open."""
-    return show_run(run_id, seen)
+def _build_tabs(made: dict[str, Any]) -> dict[str, gr.Tab]:
+    """The tabs with their empty components."""
+    tabs: dict[str, gr.Tab] = {}
+    with gr.Tabs(elem_id="monitor-tabs", selected="overview"):
+        for name in TABS:
+            with gr.Tab(t(f"tab.{name}"), id=name, elem_id=f"tab-{name}") as tabs[name]:
+                _build_tab(name, made)
+    return tabs
 
 
-def run_choices(chosen: str | None) -> gr.Dropdown:
-    """The runs there are, newest first, with one chosen: the named one, or the newest."""
+def _build_tab(name: str, made: dict[str, Any]) -> None:
+    figures = {"overview": ("heat", "curves", "overlay"), "parts": ("parts",), "signal": ("signal", "errors")}
+    figures |= {"training": ("training",), "compare": ("compared",)}
+    if name == "overview":
+        made["alerts"] = gr.HTML("", elem_id="alerts", js_on_load=READ, elem_classes="live")
+    js = {"completions": LISTEN + READ, "compare": LISTEN, "overview": READ}
+    html = {"overview": "table", "completions": "completions", "compare": "compare"}
+    if name in html:
+        made[html[name]] = gr.HTML("", elem_id=f"run-{html[name]}", js_on_load=js[name], elem_classes="live")
+    for figure in figures.get(name, ()):
+        hidden = figure in ("overlay", "errors")
+        made[figure] = gr.Plot(show_label=False, container=False, elem_id=figure, visible=not hidden)
+    if name == "signal":
+        made["reasons"] = gr.HTML("", elem_id="error-reasons")
+    if name == "log":
+        made["log"] = gr.Code(label=t("watch.log"), language=None, interactive=False, lines=12, elem_id="log")
+        with gr.Accordion(t("watch.settings"), open=False, elem_id="settings-of"):
+            made["settings"] = gr.Code(language="yaml", interactive=False, show_label=False, elem_id="settings")
+
+
+def show(
+    project: str, seen: Any, run_id: str | None, tab: str | None, look: Look, width: float | None
+) -> tuple[Any, ...]:
+    """What has changed since `seen`, whatever project is open."""
+    lines = run_lines()
+    before = seen or {}
+    tokens: dict[str, Any] = {"picker": f"{run_id} {lines}"}
+    picker = gr.skip() if before.get("picker") == tokens["picker"] else picker_or_hint(lines, run_id)
+    if run_id and run_id not in {line.id for line in lines}:
+        drawn = _gone(run_id, before, tokens)
+    else:
+        drawn = _parts(known(run_id), tab or "overview", look, int(width or 0), before, tokens) if run_id else NOTHING
+    return (picker, *drawn, gr.skip() if tokens == before else tokens)
+
+
+def show_open(page: str, *rest: Any) -> tuple[Any, ...]:
+    """The same where the page is open; the frame shows it when it is opened."""
+    return show(*rest) if page == "monitor" else (gr.skip(),) * (len(PARTS) + 2)
+
+
+def _parts(now: Known, tab: str, look: Look, width: int, before: dict[str, Any], tokens: dict[str, Any]) -> list[Any]:
+    """What is new in the open tab and over it; `tokens` gets what each part shows by then."""
+    drawn = list(NOTHING)
+    for n, part in enumerate(PARTS):
+        here = part.tab in ("", tab)
+        tokens[part.name] = part.token(now, look, width) if here else before.get(part.name)
+        if here and before.get(part.name) != tokens[part.name]:
+            drawn[n] = _drawn(part, tokens[part.name], now, look, width)
+    return drawn
+
+
+def _gone(run_id: str, before: dict[str, Any], tokens: dict[str, Any]) -> list[Any]:
+    """A run that was deleted while somebody looks at it: what was drawn of it stays, and its line says so."""
+    tokens |= {**before, "picker": tokens["picker"], "status": f"{run_id} is gone"}
+    said_already = before.get("status") == tokens["status"]
+    return [gr.skip() if said_already else empty(t("watch.gone", run=run_id)), *NOTHING[1:]]
+
+
+def _drawn(part: Part, token: str, now: Known, look: Look, width: int) -> Any:
+    return DRAWN.get(part.name, f"{now.run.path} {token}", lambda: part.draw(now, look, width))
+
+
+def picker_or_hint(lines: list[Any], run_id: str | None) -> str:
+    """The runs to choose from, or what to do where there are none."""
+    return monitor_header.picker_html(lines, run_id or "") if lines else empty(t("watch.none"))
+
+
+def chosen_run(event: gr.EventData) -> Any:
+    """The run that was clicked in the list."""
+    return said(event).get("run") or gr.skip()
+
+
+def newest_or(named: str | None) -> str:
+    """The named run where it is there, else the newest; empty before there is any."""
     ids = [run.id for run in all_runs()]
-    value = chosen if chosen in ids else next(iter(ids), None)
-    return gr.Dropdown(choices=ids, value=value)
+    return named if named in ids else next(iter(ids), "")
 
 
-def run_in_url(request: gr.Request) -> gr.Dropdown:
+def run_in_url(request: gr.Request) -> str:
     """The run that the page's address names."""
-    return run_choices(request.query_params.get("run"))
+    return newest_or(request.query_params.get("run"))
 
 
-@told
-def stop_run(run_id: str) -> None:
-    """Ask the worker to finish its step and end."""
-    stop(_folder(run_id))
-    gr.Info(t("watch.stopping", run=run_id))
-
-
-@told
-def resume_run(run_id: str) -> None:
-    """Go on from the last checkpoint."""
-    launch_and_leave(_folder(run_id))
-
-
-def show_run(run_id: str | None, seen: str | None) -> tuple[object, ...]:
-    """Everything about a run; nothing where nothing has changed, so that zoom and focus stay."""
-    if not run_id:
-        return (gr.skip(),) * 9
-    run = _folder(run_id)
-    now, token = state(run), _token(run)
-    if token == seen:
-        return (gr.skip(),) * 9
-    series = follow(run)
-    stopping = now == "running" and stop_requested(run)
-    return (
-        "\n\n".join([status_line(t("watch.stopping_now") if stopping else now, series), *engine_lines(run)]),
-        gr.Button(interactive=now == "running" and not stopping),
-        gr.Button(interactive=now in ("created", "stopped", "failed", "lost")),
-        _message(run, now, series),
-        _curves(run_id, series),
-        _held_out(series),
-        _completions(run, series),
-        log_tail(run),
-        token,
-    )
-
-
-def status_line(now: str, series: Series) -> str:
-    """State, step and time left in one line."""
-    if series.last is None:
-        return t("watch.loading", state=f"**{now}**") if now == "running" else f"**{now}**"
-    values = {"state": f"**{now}**", "step": series.last["step"], "steps": series.last["steps"]}
-    left = progress.seconds_left(list(series.latest))
-    if now != "running" or left is None:
-        return t("watch.ended", **values)
-    return t("watch.progress", **values, left=progress.duration(left))
-
-
-def engine_lines(run: RunFolder) -> list[str]:
-    """Which parts of a step are TRL's own, slower way, and why; nothing where all is ours."""
-    ways = run.engine() or {}
-    reasons = {part: way["reason"] for part, way in ways.items() if not way["ours"]}
-    lines = []
-    if "sampling" in reasons:
-        lines.append(t("watch.sampling", reason=reasons["sampling"]))
-    if "training" in reasons:
-        lines.append(t("watch.training", reason=reasons["training"]))
-    return lines
-
-
-def log_tail(run: RunFolder) -> str:
-    """The last lines of the worker's log, without rewritten progress bars."""
-    try:
-        with run.log_path.open("rb") as file:
-            file.seek(max(0, run.log_path.stat().st_size - LOG_BYTES))
-            text = file.read().decode("utf-8", "replace")
-    except FileNotFoundError:
-        return ""
-    return "\n".join(line.rpartition("\r")[2] for line in text.rstrip("\n").split("\n")[-LOG_LINES:])
-
-
-def held_out_rows(series: Series) -> list[list[str]]:
-    """The before/after table, in text so that what does not exist is a dash."""
-    return [
-        [
-            row.task,
-            progress.number(row.before),
-            progress.number(row.after),
-            progress.number(row.change, sign=True),
-            str(row.count),
-        ]
-        for row in progress.comparisons(series.evaluations)
-    ]
-
-
-def latest_completions(run: RunFolder, step: int | None) -> list[list[str]]:
-    """Some completions of a training step: the first of each group, in turn."""
-    shard = run.completions / f"train-{step:06d}-0000.parquet" if step is not None else None
-    if shard is None or not shard.exists():
-        return []
-    turns: dict[int, int] = {}  # group -> completions of it so far
-    rows = []
-    for row in pq.read_table(shard).to_pylist():
-        turns[row["group"]] = turns.get(row["group"], 0) + 1
-        rows.append((turns[row["group"]], row["group"], row))
-    first = sorted(rows, key=lambda entry: entry[:2])[:COMPLETIONS_SHOWN]
-    return [_completion_row(row) for _, _, row in first]
-
-
-def _completion_row(row: dict[str, Any]) -> list[str]:
-    errors = "; ".join(value for name, value in row.items() if name.startswith("error/") and value)
-    total, advantage = progress.number(row["total"]), progress.number(row["advantage"], sign=True)
-    return [row["task"], row["prompt"], row["completion"], total, advantage, errors or "-"]
-
-
-def _curves(run_id: str, series: Series) -> gr.Plot:
-    figure: go.Figure | None = reward_curves(series, revision=run_id) if series.tasks else None
-    return gr.Plot(value=figure, visible=bool(series.tasks))
-
-
-def _held_out(series: Series) -> gr.Dataframe:
-    rows = held_out_rows(series)
-    return gr.Dataframe(value=rows, visible=bool(rows))
-
-
-def _completions(run: RunFolder, series: Series) -> gr.Dataframe:
-    rows = latest_completions(run, series.sampled)
-    return gr.Dataframe(value=rows, visible=bool(rows))
-
-
-def _message(run: RunFolder, now: str, series: Series) -> gr.Textbox:
-    end = run.exit() if now != "running" else None
-    lines = [*([end.message] if end else []), *error_lines(series)]
-    if end and run.adapter.exists():
-        lines.append(t("watch.adapter", path=run.adapter))
-    return gr.Textbox(value="\n".join(lines), visible=bool(lines))
-
-
-def error_lines(series: Series) -> list[str]:
-    """What could not be scored at the latest step, by task and reward, with the most frequent reason."""
-    return [
-        t("watch.errors", task=task["task"], reward=reward["reward"], errors=reward["errors"], step=record["step"])
-        + f" {next(iter(reward['reasons']))}"
-        for record in ([series.last] if series.last else [])
-        for task in record["tasks"]
-        for reward in task["rewards"]
-        if reward["errors"]
-    ]
-
-
-def _token(run: RunFolder) -> str:
-    """Changes whenever the folder has something new to show."""
-    files = (run.metrics_path, run.engine_path, run.log_path, run.exit_path, run.process_path, run.stop_path)
-    sizes = [path.stat().st_size if path.exists() else -1 for path in files]
-    return f"{run.id} {sizes}"
-
-
-def _folder(run_id: str) -> RunFolder:
-    found = next((run for run in all_runs() if run.id == run_id), None)  # so an id never leads out of the root
-    if found is None:
-        raise gr.Error(t("watch.gone", run=run_id), print_exception=False)
-    return found
+def looked(look: Look, event: gr.EventData) -> Look:
+    """What a tab looks at after a click or an edit in one of its fields."""
+    data = said(event)
+    edit, value = data.get("edit"), data.get("value")
+    if edit in ("span", "overlay"):
+        return replace(look, **{edit: value})
+    if edit == "other":
+        return replace(look, others=(*look.others, str(value))) if value else look
+    if edit:
+        return replace(look, wanted=monitor_completions.changed(look.wanted, edit, value))
+    if data.get("act") == "drop":
+        return replace(look, others=tuple(run for run in look.others if run != data["run"]))
+    if data.get("act") == "reset":
+        return replace(look, wanted=Wanted())
+    if data.get("act") == "earlier":
+        return replace(look, wanted=monitor_completions.earlier(look.wanted, data["step"], data["before"]))
+    return replace(look, wanted=monitor_completions.changed(look.wanted, "prompt", data["prompt"]))

@@ -11,10 +11,11 @@ from core.services import SERVICES
 from ui import preview_compare, preview_probes
 from ui.frame import opened
 from ui.html import said
+from ui.messages import inform
 from ui.preview_download import write_download
 from ui.preview_sampling import ROWS, remove, settings_of, start_sampling
 from ui.preview_state import Choice, known
-from ui.preview_weights import drop_trial, keep_trial
+from ui.preview_trials import TRIALS
 from ui.texts import t
 
 JOBS = {
@@ -64,9 +65,9 @@ def act(name: str, event: gr.EventData) -> Any:
         case "score":
             SERVICES.score(project)
         case "keep":
-            keep_trial(project)
+            TRIALS.keep(project)
         case "undo":
-            drop_trial(project)
+            TRIALS.drop(project)
         case "probe":
             preview_probes.start(project)
         case str(what) if what.startswith("cancel_"):
@@ -91,13 +92,13 @@ def save_table(name: str, called: str | None) -> str:
     now = known(opened(name))
     routes = now.trial.routes(now.draft.rewards)
     preview_compare.save_table(now.project, called or "", routes, now.normalisation)
-    gr.Info(t("preview.saved"))
+    inform(t("preview.saved"))
     return ""
 
 
-def download(name: str, event: gr.EventData) -> Any:
+def download(name: str, event: gr.EventData) -> str | None:
     """The file that a button asks for."""
     match said(event):
         case {"act": "download", "ending": str(ending)}:
             return write_download(opened(name), ending)
-    return gr.skip()
+    return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from core.comparison import Comparison, CompletionChange, TaskChange, Unranked, compare
+from core.documents import parse_yaml
 from core.errors import Problem, UserError
 from core.jobs import Job
 from core.preview import Preview
@@ -15,7 +16,7 @@ from core.projects import NAME, Project
 from core.reward_versions import read_version, saved_rewards, versions
 from core.runs import write_atomically
 from core.services import SERVICES
-from core.spec import Draft, Normalisation, Routes, parse_draft, parse_yaml
+from core.spec import Draft, Normalisation, Routes, parse_draft
 from ui.html import figure, swatch
 from ui.messages import problem_list
 from ui.preview_state import Choice, Known, samples

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shlex
-import tempfile
 from html import escape
-from pathlib import Path
 
 from core.errors import Problem, UserError
 from core.projects import Project
 from core.scored_table import FORMATS, write_table
 from core.services import SERVICES
-from ui.html import button
+from ui.downloads import new_folder
+from ui.html import button, copy_button
 from ui.preview_state import Known
 from ui.texts import t
 
@@ -23,10 +22,9 @@ def download_html(now: Known) -> str:
         for ending in FORMATS
     )
     kept = f'<p class="sb-warn">{escape(t("preview.download_kept"))}</p>' if now.trial else ""
-    copy = f'<button type="button" class="sb-copy" data-copy>{escape(t("preview.copy"))}</button>'
     return (
         f'<div class="sb-actions start">{buttons}</div>{kept}<p class="sb-note">{escape(t("preview.command_help"))}</p>'
-        f'<div class="sb-command"><pre class="sb-text">{escape(command(now.project))}</pre>{copy}</div>'
+        f'<div class="sb-command"><pre class="sb-text">{escape(command(now.project))}</pre>{copy_button()}</div>'
     )
 
 
@@ -41,6 +39,6 @@ def write_download(project: Project, ending: str) -> str:
     scored = SERVICES.scored(project)
     if scored.preview is None or not scored.fresh:
         raise UserError(Problem(t("preview.take_away"), t("preview.not_scored"), t("preview.wait")))
-    path = Path(tempfile.mkdtemp(prefix="signalbox-")) / f"{project.name}-scored{ending}"
+    path = new_folder() / f"{project.name}-scored{ending}"
     write_table(path, scored.preview, project.draft().normalisation)
     return str(path)

@@ -9,42 +9,30 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Any
 
 import gradio as gr
 
 from ui import preview_compare, preview_probes
-from ui.frame import QUIET, View, opened
-from ui.html import LISTEN, said
+from ui.downloads import offer
+from ui.frame import IN_TURN, QUIET, View, opened
+from ui.html import LISTEN, READ, said
 from ui.messages import told
 from ui.preview_actions import act, choose_against, compare, download, look, save_table
 from ui.preview_download import download_html
-from ui.preview_figures import distribution_figure, share_figure
+from ui.preview_figures import distribution_figure, score_note, share_figure
 from ui.preview_reports import details_html, overview_html
-from ui.preview_sources import Sources, fill, sources_token
+from ui.preview_sources import SETTINGS, Sources, fill, run_choices, sampled_runs, sources_token
 from ui.preview_state import Choice, Known, known
 from ui.preview_status import status_html, status_token
 from ui.preview_tables import groups_html
-from ui.preview_weights import note_box, note_html, try_out, weights_box, weights_html
+from ui.preview_trials import TRIALS
+from ui.preview_weights import note_box, note_html, weights_box, weights_html
 from ui.texts import t
 
-# Texts that were opened stay open when the table around them is drawn anew; a button copies the text beside it.
-READ = """
-const unfolded = new Map();
-element.addEventListener('toggle', (event) => {
-    if (event.target.dataset.fold) unfolded.set(event.target.dataset.fold, event.target.open);
-}, true);
-new MutationObserver(() => element.querySelectorAll('details[data-fold]').forEach((text) => {
-    const open = unfolded.get(text.dataset.fold);
-    if (open !== undefined && text.open !== open) text.open = open;
-})).observe(element, {childList: true, subtree: true});
-element.addEventListener('click', (event) => {
-    const copy = event.target.closest('[data-copy]');
-    if (copy) navigator.clipboard.writeText(copy.parentElement.querySelector('pre').textContent);
-});
-"""
-# A click on a link that was made just now has to wait for it to be there.
-FETCH = "() => setTimeout(() => document.querySelector('#preview-file-made')?.click(), 300)"
+# Part of the page -> the token of what a tab shows of it; `drawing`: the number of the drawing of its sliders.
+Seen = dict[str, Any]
 ASK_REMOVE = """
 element.addEventListener('click', (event) => {
     const remove = event.target.closest('[data-act=remove]');
@@ -93,6 +81,14 @@ def _saved(now: Known, choice: Choice) -> gr.Dropdown:
     return gr.Dropdown(choices=found, value=chosen if chosen in [name for _, name in found] else preview_compare.KEPT)
 
 
+def _weights_token(now: Known, choice: Choice) -> str:
+    return f"{_of_task(now, choice)} {now.ended}"
+
+
+def _note(text: str) -> str:
+    return f'<p class="sb-note">{escape(text)}</p>' if text else ""
+
+
 PARTS = (
     Part("status", lambda now, _: status_token(now), lambda now, _: status_html(now)),
     Part("found", lambda now, _: str(_shown(now)), lambda now, _: gr.Column(visible=_shown(now))),
@@ -100,12 +96,17 @@ PARTS = (
     Part("overview", _of_task, lambda now, choice: overview_html(now.reports, choice, now.colours)),
     Part("shares", lambda now, _: now.token, lambda now, _: share_figure(now.reports, now.colours)),
     Part("note", lambda now, _: now.token, lambda now, _: note_html(now)),
-    Part("weights", _of_task, lambda now, choice: weights_html(now, choice)),
+    Part("weights", _weights_token, lambda now, choice: weights_html(now, choice)),
     Part("groups", _looked, _groups),
     Part(
         "scores",
         lambda now, choice: f"{now.score_token} {choice.task}",
         lambda now, choice: distribution_figure(now.reports_of(choice.task), now.colours),
+    ),
+    Part(
+        "score_note",
+        lambda now, choice: f"{now.score_token} {choice.task}",
+        lambda now, choice: _note(score_note(now.reports_of(choice.task))),
     ),
     Part("details", _of_task, lambda now, choice: details_html(now.reports_of(choice.task), now.colours)),
     Part("probes", preview_probes.probes_token, preview_probes.probes_html),
@@ -153,13 +154,12 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
             save = _comparison(made)
         with gr.Accordion(t("preview.take_away"), open=False, elem_id="take-away"):
             made["download"] = _live("preview-download")
-            file = gr.DownloadButton(elem_id="preview-file-made", elem_classes="sb-hidden")
-    outputs = [*(made[part.name] for part in PARTS), *sources.outputs, seen]
+    outputs = [*(made[part.name] for part in PARTS), *sources.settings, sources.run, seen]
     refresh = {"fn": show, "inputs": [project, seen, choice], "outputs": outputs, **QUIET}
     sources.connect(project, refresh)
     _connect(project, page, choice, made, refresh)
     _connect_comparison(project, choice, made, save, refresh)
-    made["download"].click(told(download), project, file, **QUIET).then(None, js=FETCH, api_visibility="private")
+    offer(made["download"], download, project)
     return View(show, seen, outputs, [choice])
 
 
@@ -174,12 +174,13 @@ def _judgement(made: dict[str, Any]) -> None:
         made["note"] = note_box("preview-note")
         made["weights"] = weights_box("preview-weights")
     made["scores"] = gr.Plot(show_label=False, container=False, elem_id="preview-scores")
+    made["score_note"] = gr.HTML("", elem_id="preview-score-note")
     made["details"] = _live("preview-details")
 
 
 def _comparison(made: dict[str, Any]) -> dict[str, Any]:
     with gr.Row(elem_classes="sb-form-row"):
-        made["against"] = gr.Dropdown([], label=t("preview.against"), scale=2, min_width=200, elem_id="against")
+        made["against"] = gr.Dropdown([], label=t("preview.against"), scale=2, min_width=200, elem_id="compare-with")
         go = gr.Button(t("preview.compare_now"), variant="primary", min_width=120, elem_id="compare-now")
         name = gr.Textbox(label=t("preview.table_name"), scale=2, min_width=180, elem_id="table-name")
         save = gr.Button(t("preview.save_table"), min_width=140, elem_id="save-table")
@@ -192,11 +193,10 @@ def _connect(
 ) -> None:
     looking = [made[name] for name in ("overview", "groups")]
     for trigger in (*(part.click for part in looking), made["groups"].input):
-        trigger(look, [project, choice], choice, **QUIET).then(**refresh)
+        trigger(look, [project, choice], choice, **IN_TURN).then(**refresh)
     for name in ("status", "note", "details", "probes", "comparison"):
         made[name].click(told(act), project, page, **QUIET).then(**refresh)
-    moving = {**QUIET, "concurrency_limit": 4, "trigger_mode": "multiple"}
-    made["weights"].input(told(moved), refresh["inputs"], refresh["outputs"], **moving)
+    made["weights"].input(told(moved), refresh["inputs"], refresh["outputs"], **IN_TURN)
 
 
 def _connect_comparison(
@@ -210,22 +210,28 @@ def _connect_comparison(
 
 def show(name: str, seen: Any, choice: Choice) -> tuple[Any, ...]:
     """What has changed since `seen`."""
-    now, choice = known(opened(name)), choice.of(name)
+    return changes(known(opened(name)), seen or {}, choice.of(name))
+
+
+def changes(now: Known, before: Seen, choice: Choice) -> tuple[Any, ...]:
+    """What differs from what a tab has seen, and what it has seen after that."""
     if _shown(now):
         preview_probes.start_when_due(now)
-    before = seen or {}
-    tokens = {part.name: part.token(now, choice) for part in PARTS} | {"sources": sources_token(now)}
-    if tokens == before:
-        return (gr.skip(),) * (len(PARTS) + 8)
-    drawn = [gr.skip() if before.get(part.name) == tokens[part.name] else part.draw(now, choice) for part in PARTS]
-    form = [gr.skip()] * 7 if before.get("sources") == tokens["sources"] else fill(now)
-    return (*drawn, *form, tokens)
+    tokens: Seen = {part.name: part.token(now, choice) for part in PARTS}
+    tokens |= {"sources": sources_token(now), "runs": sampled_runs()}
+    new = {name for name, token in tokens.items() if token != before.get(name)}
+    tokens["drawing"] = now.drawing if "weights" in new else before.get("drawing", 0)
+    drawn = [part.draw(now, choice) if part.name in new else gr.skip() for part in PARTS]
+    form = fill(now) if "sources" in new else [gr.skip()] * len(SETTINGS)
+    run = run_choices(tokens["runs"], before.get("runs", [])) if "runs" in new else gr.skip()
+    return (*drawn, *form, run, tokens if new else gr.skip())
 
 
 def moved(name: str, seen: Any, choice: Choice, event: gr.EventData) -> tuple[Any, ...]:
-    """Try what the sliders say; they themselves stay as they are."""
-    project = opened(name)
-    try_out(project, said(event))
+    """Try what was moved; the sliders stay as they are, unless they have been drawn since, without it."""
+    project, choice, before, move = opened(name), choice.of(name), seen or {}, said(event)
+    taken = TRIALS.move(project, move)
     now = known(project)
-    kept = {**(seen or {}), "weights": _of_task(now, choice.of(name))}
-    return show(name, kept, choice)
+    if taken and before.get("drawing") == move["drawn"]:
+        before = {**before, "weights": _weights_token(now, choice)}
+    return changes(now, before, choice)

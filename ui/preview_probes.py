@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 
 from core.errors import UserError
@@ -27,7 +28,7 @@ from ui.texts import t
 ROWS = 4  # of each task
 SAME = 1e-9  # totals nearer than this are equal
 
-TRIED: dict[str, str] = {}  # project -> what its last probing was of, so that nothing is probed twice by itself
+LAST_PROBED: dict[str, str] = {}  # project -> what its last probing was of, so that nothing is probed twice by itself
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def start_when_due(now: Known) -> None:
     """Probe rewards that have changed, where nobody outside is asked and their samples are scored already."""
     ready = now.scored.fresh and not (now.scored.job and now.scored.job.running)
     job = probing(now.project)
-    new = TRIED.get(now.project.name) != draft_token(now.draft)
+    new = LAST_PROBED.get(now.project.name) != draft_token(now.draft)
     if ready and new and not asks_outside(now.draft.rewards) and not (job and job.running):
         start(now.project)
 
@@ -67,7 +68,7 @@ def start(project: Project) -> None:
     draft = project.draft()
     if rows_report(draft).data is None:
         return
-    TRIED[project.name] = draft_token(draft)
+    LAST_PROBED[project.name] = draft_token(draft)
     try:
         SERVICES.jobs.start(f"probe {project.name}", lambda job: probe_all(draft, job))
     except UserError:  # another tab was faster
@@ -82,7 +83,7 @@ def probe_all(draft: Draft, job: Job) -> Probed:
     scorer = SERVICES.scorer.with_table(table)
     count = None
     if needs_tokens(draft):
-        count = lambda text: SERVICES.sampler.token_ids(ModelChoice(draft.model), [text])[0]  # noqa: E731
+        count = partial(SERVICES.sampler.token_ids, ModelChoice(draft.model))
     rows = {task: found for task, found in rows_of(draft, ROWS).items() if table.of(task)}
     found: list[TaskProbes] = []
     for n, (task, of_task) in enumerate(rows.items()):

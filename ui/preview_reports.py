@@ -66,7 +66,7 @@ def _details(report: TaskReport, colour: str) -> str:
 
 
 def _reward_line(reward: RewardReport, groups: int) -> str:
-    marks = {"highest": t("preview.saturated"), "constant": t("preview.constant")}
+    marks = {"best": t("preview.saturated"), "quiet": t("preview.quiet"), "constant": t("preview.constant")}
     mark = f'<span class="sb-chip missing">{escape(marks[reward.saturated])}</span>' if reward.saturated else ""
     reason = escape(reward.reason or "", quote=True)
     errors = f'<span class="sb-bad" title="{reason}">{reward.errors}</span>' if reward.errors else "0"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,10 @@ from core.prompt_rows import as_seen
 from core.routing import RoutingTable
 from core.runs import RunFolder
 from core.sample_file import read_samples
-from core.samples import example_groups, run_groups, typed_group
+from core.samples import example_groups, merged, run_groups, typed_group
 from core.sampling import ModelChoice, SamplingSettings
 from core.services import SERVICES
-from core.spec import COMPLETION_IDS, Draft
+from core.spec import Draft
 from ui.preview_state import rows_report, samples
 from ui.texts import t
 
@@ -94,17 +93,6 @@ def keep(project: Project, groups: Sequence[Group], add: bool) -> int:
         there = samples(project) if add else ()
         write_groups(project.samples_path, merged([*there, *groups]))
     return len(groups)
-
-
-def merged(groups: Iterable[Group]) -> list[Group]:
-    """Groups whose rows are the same become one; those with token ids of their own stay apart."""
-    found: dict[str, Group] = {}
-    for number, group in enumerate(groups):
-        whole = COMPLETION_IDS in group.fields
-        key = str(number) if whole else json.dumps(group.fields, sort_keys=True, default=str)
-        before = found[key].completions if key in found else ()
-        found[key] = Group(group.fields, (*before, *group.completions))
-    return list(found.values())
 
 
 def remove(project: Project) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from html import escape
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,16 @@ from ui.texts import t
 
 MOST_RUNS = 50
 LABEL = 90  # characters of a prompt in a list of rows
+SETTINGS = ("model", "completions", "tokens", "temperature", "task", "row")  # fields that the project fills in
 
 
 class Sources:
-    """The components of the form; `fill` gives each of `outputs` its value for a project."""
+    """The components of the form; `fill` gives each of `settings` its value for a project, `run_choices` gives `run`
+    its own."""
 
     def __init__(self) -> None:
-        kinds = [(t("preview.replace"), False), (t("preview.add"), True)]
-        self.add = gr.Radio(kinds, value=False, label=t("preview.new_samples"), elem_id="preview-add")
+        kinds = [(t("preview.add"), True), (t("preview.replace"), False)]
+        self.add = gr.Radio(kinds, value=True, label=t("preview.new_samples"), elem_id="preview-add")
         with gr.Tabs(elem_id="preview-sources"):
             with gr.Tab(t("preview.from_model")):
                 self._model()
@@ -54,7 +57,7 @@ class Sources:
             with gr.Tab(t("preview.examples")):
                 gr.HTML(f'<p class="sb-note">{escape(t("preview.examples_help"))}</p>')
                 self.take_examples = gr.Button(t("preview.take_examples"), variant="primary", elem_id="take-examples")
-        self.outputs = [self.model, self.completions, self.tokens, self.temperature, self.task, self.row, self.run]
+        self.settings = [getattr(self, name) for name in SETTINGS]
 
     def _model(self) -> None:
         with gr.Row():
@@ -106,15 +109,16 @@ class Sources:
 
 
 def sources_token(now: Known) -> str:
-    """Changes when the form should be filled anew: what somebody has entered into it stays otherwise."""
-    return f"{now.project.name} {now.draft.data} {now.draft.model} {now.draft.grpo} {len(all_runs())}"
+    """Changes when the settings of the form should be filled in anew: what somebody has entered stays otherwise."""
+    shown = settings_of(now.draft).model_dump(include={"num_generations", "max_completion_length", "temperature"})
+    return f"{now.project.name} {now.draft.data} {now.draft.model} {shown}"
 
 
 def fill(now: Known) -> list[Any]:
-    """Values for `Sources.outputs`."""
+    """Values for `Sources.settings`."""
     settings = settings_of(now.draft)
     rows = _rows(now.draft)
-    tasks, runs = list(rows), _runs()
+    tasks = list(rows)
     return [
         gr.Textbox(value=now.draft.model),
         gr.Number(value=settings.num_generations),
@@ -122,8 +126,12 @@ def fill(now: Known) -> list[Any]:
         gr.Number(value=settings.temperature),
         gr.Dropdown(choices=tasks, value=tasks[0] if tasks else None),
         _row_choices(rows, tasks[0] if tasks else ""),
-        gr.Dropdown(choices=runs, value=runs[0] if runs else None),
     ]
+
+
+def run_choices(runs: list[str], before: list[str]) -> gr.Dropdown:
+    """The runs to take completions of; the newest is chosen where there were none before, else what is chosen stays."""
+    return gr.Dropdown(choices=runs) if before else gr.Dropdown(choices=runs, value=next(iter(runs), None))
 
 
 def _rows(draft: Draft) -> dict[str, list[dict[str, Any]]]:
@@ -135,9 +143,9 @@ def _row_choices(rows: dict[str, list[dict[str, Any]]], task: str) -> gr.Dropdow
     return gr.Dropdown(choices=labels, value=labels[0] if labels else None)
 
 
-def _runs() -> list[str]:
+def sampled_runs() -> list[str]:
     """Runs that have kept completions, the newest first."""
-    return [run.id for run in all_runs() if run.completions.is_dir()][:MOST_RUNS]
+    return list(islice((run.id for run in all_runs() if run.completions.is_dir()), MOST_RUNS))
 
 
 def typed_rows(name: str, task: str) -> gr.Dropdown:
@@ -186,7 +194,7 @@ def bring_file(name: str, file: str | None, add: bool) -> None:
 
 def bring_run(name: str, run: str | None, step: int | None, add: bool) -> None:
     """Keep the completions of a run."""
-    if not run or run not in _runs():
+    if not run or run not in sampled_runs():
         raise UserError(Problem(t("preview.run"), t("preview.no_run"), ""))
     _tell(from_run(opened(name), RunFolder(runs_root() / run), int(step) if step else None, add))
 

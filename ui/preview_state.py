@@ -1,14 +1,9 @@
 """What the page Preview knows of a project at one moment: its samples, what its rewards made of them, and the weights
-that are tried on it without being kept.
-
-What is tried belongs to the project and not to a tab, so that a refresh or a second tab shows the same; it ends with
-the app.
-"""
+that are tried on it without being kept."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -20,10 +15,9 @@ from core.projects import Project
 from core.readiness import report
 from core.routing import RoutingTable
 from core.services import SERVICES, Scored
-from core.spec import DEFAULT_ROUTE, Draft, Normalisation, Routes
+from core.spec import DEFAULT_ROUTE, Draft, Normalisation
+from ui.preview_trials import TRIALS, Trial
 from ui.theme import task_colour
-
-Weights = Mapping[tuple[str, str], float]
 
 
 @dataclass(frozen=True)
@@ -54,38 +48,6 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What is tried: weights of routes, by the task that owns them, and a normalisation; None is the project's own."""
-
-    weights: Weights = field(default_factory=dict)
-    normalisation: Normalisation | None = None
-
-    def within(self, draft: Draft) -> Trial:
-        """Only what differs from the draft, whose routes may have changed since."""
-        kept = {(task, route.key): route.weight for task, routes in draft.rewards.items() for route in routes}
-        weights = {place: weight for place, weight in self.weights.items() if kept.get(place, weight) != weight}
-        return Trial(weights, None if self.normalisation == draft.normalisation else self.normalisation)
-
-    def routes(self, routes: Routes) -> Routes:
-        """A routing table with the tried weights in it."""
-        return {
-            task: tuple(
-                route.model_copy(update={"weight": self.weights.get((task, route.key), route.weight)})
-                if (task, route.key) in self.weights
-                else route
-                for route in given
-            )
-            for task, given in routes.items()
-        }
-
-    def __bool__(self) -> bool:
-        return bool(self.weights) or self.normalisation is not None
-
-
-TRIALS: dict[str, Trial] = {}
-
-
-@dataclass(frozen=True)
 class Known:
     """A project as the page sees it.
 
@@ -94,12 +56,16 @@ class Known:
         draft: as it is on disk.
         scored: its samples under the kept weights.
         trial: what differs from the draft.
+        ended: when the last trial ended (`Trials`).
+        drawing: the number of a drawing of its sliders, which is later.
     """
 
     project: Project
     draft: Draft
     scored: Scored
     trial: Trial
+    ended: int = 0
+    drawing: int = 0
 
     @cached_property
     def preview(self) -> Preview | None:
@@ -123,7 +89,7 @@ class Known:
     @property
     def has_samples(self) -> bool:
         """Whether there are sample outputs."""
-        return self.project.samples_path.exists() and self.project.samples_path.stat().st_size > 0
+        return self.project.has_samples
 
     @cached_property
     def colours(self) -> dict[str, str]:
@@ -157,9 +123,9 @@ class Known:
 
 def known(project: Project) -> Known:
     """What is known now; a scoring may start in the background (`SERVICES.scored`)."""
-    draft = project.draft()
-    trial = TRIALS.get(project.name, Trial()).within(draft)
-    return Known(project, draft, SERVICES.scored(project), trial)
+    draft, ended = project.draft(), TRIALS.ended(project)
+    trial = TRIALS.of(project, draft)
+    return Known(project, draft, SERVICES.scored(project), trial, ended, TRIALS.drawing())
 
 
 def rows_report(draft: Draft) -> Report:

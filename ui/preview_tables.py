@@ -11,7 +11,7 @@ import numpy as np
 from core.advantages import FLAT, Floats, Ints
 from core.completion_rows import task_of
 from core.preview import Preview
-from ui.html import attributes, button, figure, swatch
+from ui.html import attributes, button, copy_button, figure, swatch
 from ui.preview_state import Choice
 from ui.texts import t
 
@@ -62,7 +62,7 @@ def chosen_groups(found: Preview, members: list[Ints], choice: Choice) -> list[i
 
 def _spread(totals: Floats) -> float:
     known = totals[~np.isnan(totals)]
-    return float(np.ptp(known)) if len(known) > 1 else 0.0
+    return float(known.std(ddof=1)) if len(known) > 1 else 0.0
 
 
 def _toolbar(found: Preview, choice: Choice, count: int, page: int, pages: int) -> str:
@@ -214,8 +214,7 @@ def table_html(first: str, columns: Sequence[str], lines: str, *, last: str = ""
 def fold(text: str, place: str, kind: str = "") -> str:
     """A text in two lines, all of it on a click, with a button that copies it. `place` tells it from others."""
     shown = escape(text) if text.strip() else f'<span class="sb-note">{escape(t("preview.blank"))}</span>'
-    copy = f'<button type="button" class="sb-copy" data-copy>{escape(t("preview.copy"))}</button>'
     return (
         f'<details class="sb-fold {kind}" data-fold="{escape(place, quote=True)}">'
-        f'<summary><pre class="sb-text">{shown}</pre></summary>{copy}</details>'
+        f'<summary><pre class="sb-text">{shown}</pre></summary>{copy_button()}</details>'
     )

@@ -2,54 +2,68 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from html import escape
-from typing import Any
 
 import gradio as gr
 
-from core.errors import Problem, UserError
-from core.projects import Project
 from core.routing import RoutingTable
-from core.spec import Draft, Normalisation, Route
+from core.spec import Normalisation, Route
 from ui.html import LISTEN, attributes, button, swatch
-from ui.preview_state import TRIALS, Choice, Known, Trial, owner
+from ui.preview_state import Choice, Known, owner
 from ui.route_form import task_name
 from ui.texts import t
 
-# One event carries all that is set, so that it does not matter if one before it is dropped.
+# What was moved since the boxes were drawn is told, all of it each time, so that it does not matter if an event is
+# lost; what nobody has moved is not. New HTML is patched into the old, which leaves boxes as they were moved and typed
+# into: at every drawing they are put back to what it says, save the one that somebody is in while the trial goes on.
 TELL = """
-let waiting = null;
+const tab = Math.random().toString(36).slice(2);
+const weights = new Map(), choices = {};
+let waiting = null, number = 0, drawn = 0, ended = '0';
 const tell = () => {
+    clearTimeout(waiting);
     waiting = null;
-    const weights = [...element.querySelectorAll('[data-route]')].map(
-        (row) => [row.dataset.task, row.dataset.key, row.querySelector('input[type=number]').value]);
-    const chosen = (name) => (element.querySelector(`[data-normalisation=${name}]`) || {}).value;
-    trigger('input', {weights: weights, aggregation: chosen('aggregation'), scale: chosen('scale')});
+    const said = [...weights].map(([place, value]) => [...JSON.parse(place), value]);
+    trigger('input', {...choices, weights: said, tab: tab, number: ++number, drawn: drawn});
 };
 element.addEventListener('input', (event) => {
     const row = event.target.closest('[data-route]');
     for (const box of row ? row.querySelectorAll('input') : [])
         if (box !== event.target) box.value = event.target.value;
+    if (row) weights.set(JSON.stringify([row.dataset.task, row.dataset.key]), event.target.value);
+    else choices[event.target.dataset.normalisation] = event.target.value;
     if (waiting === null) waiting = setTimeout(tell, 60);
 });
+new MutationObserver(() => {
+    if (waiting !== null) tell();
+    const now = element.querySelector('[data-drawn]')?.dataset ?? {drawn: 0, ended: ended};
+    const held = now.ended === ended ? document.activeElement : null;
+    drawn = Number(now.drawn);
+    ended = now.ended;
+    weights.clear();
+    for (const name of Object.keys(choices)) delete choices[name];
+    for (const box of element.querySelectorAll('input'))
+        if (box !== held) box.value = box.defaultValue;
+    for (const option of element.querySelectorAll('option')) option.selected = option.defaultSelected;
+}).observe(element, {subtree: true, childList: true, attributes: true, attributeFilter: ['data-drawn']});
 """
 
 
 def weights_box(elem_id: str) -> gr.HTML:
-    """The component whose sliders trigger `input` with all weights and the normalisation."""
+    """The component whose sliders trigger `input` with what was moved (`Trials.move`)."""
     return gr.HTML("", elem_id=elem_id, js_on_load=TELL, elem_classes="live")
 
 
 def weights_html(now: Known, choice: Choice) -> str:
-    """A slider for each route of the tasks that are shown, and the two choices of the normalisation."""
+    """A slider for each route of the tasks that are shown, and the choices of the normalisation."""
     table = RoutingTable(now.draft.rewards)
     tasks = now.preview.tasks if now.preview else ()
     shown = dict.fromkeys(owner(table, task) for task in tasks if choice.task in ("", task))
     routes = now.trial.routes(now.draft.rewards)
     blocks = "".join(_task(task, routes[task], now) for task in shown if task in routes)
-    return f"{_normalisation(now.normalisation)}{blocks}"
+    # No two drawings are the same text: one that was the same would not be patched into what is shown.
+    return f"<div {attributes(drawn=now.drawing, ended=now.ended)}>{_normalisation(now.normalisation)}{blocks}</div>"
 
 
 def _task(task: str, routes: tuple[Route, ...], now: Known) -> str:
@@ -61,12 +75,13 @@ def _task(task: str, routes: tuple[Route, ...], now: Known) -> str:
 
 def _route(task: str, route: Route, kept: float) -> str:
     low, high = min(0.0, 2 * kept, route.weight), max(2.0, 2 * kept, route.weight)
+    exact = repr(route.weight).removesuffix(".0")
     label = escape(t("preview.weight_of", reward=route.key, task=task_name(task)), quote=True)
     place = attributes(route="", task=task, key=route.key)
     return (
         f'<div class="route" {place}><code>{escape(route.key)}</code>'
-        f'<input type="range" min="{low:g}" max="{high:g}" step="0.05" value="{route.weight:g}" aria-label="{label}">'
-        f'<input type="number" step="any" value="{route.weight:g}" aria-label="{label}"></div>'
+        f'<input type="range" min="{low:g}" max="{high:g}" step="0.05" value="{exact}" aria-label="{label}">'
+        f'<input type="number" step="any" value="{exact}" aria-label="{label}"></div>'
     )
 
 
@@ -76,19 +91,21 @@ def _normalisation(chosen: Normalisation) -> str:
         "normalize_then_sum": t("preview.normalize_then_sum"),
     }
     scales = {"group": t("preview.scale_group"), "batch": t("preview.scale_batch"), "none": t("preview.scale_none")}
-    aggregation = chosen.multi_objective_aggregation
-    return _choice("multi_objective_aggregation", "aggregation", aggregations, aggregation) + _choice(
-        "scale_rewards", "scale", scales, chosen.scale_rewards
+    tasks = {"none": t("preview.tasks_none"), "batch": t("preview.tasks_batch"), "running": t("preview.tasks_running")}
+    return (
+        _choice("multi_objective_aggregation", aggregations, chosen.multi_objective_aggregation)
+        + _choice("scale_rewards", scales, chosen.scale_rewards)
+        + _choice("task_scale", tasks, chosen.task_scale)
     )
 
 
-def _choice(label: str, name: str, options: Mapping[str, str], value: str) -> str:
+def _choice(name: str, options: Mapping[str, str], value: str) -> str:
     lines = "".join(
         f'<option value="{key}"{" selected" if key == value else ""}>{escape(text)}</option>'
         for key, text in options.items()
     )
     return (
-        f'<label class="sb-select wide"><span><code>{escape(label)}</code></span>'
+        f'<label class="sb-select wide"><span><code>{escape(name)}</code></span>'
         f"<select {attributes(normalisation=name)}>{lines}</select></label>"
     )
 
@@ -107,41 +124,3 @@ def note_html(now: Known) -> str:
 def note_box(elem_id: str) -> gr.HTML:
     """Where `note_html` is shown."""
     return gr.HTML("", elem_id=elem_id, js_on_load=LISTEN, elem_classes="live")
-
-
-def try_out(project: Project, said: Mapping[str, Any]) -> None:
-    """Try the weights and the normalisation that the sliders say; an empty box leaves its weight as it is."""
-    before = TRIALS.get(project.name, Trial())
-    weights = {(task, key): _number(key, text) for task, key, text in said.get("weights", ()) if text != ""}
-    normalisation = before.normalisation
-    if said.get("aggregation") and said.get("scale"):
-        normalisation = Normalisation(multi_objective_aggregation=said["aggregation"], scale_rewards=said["scale"])
-    tried = Trial({**before.weights, **weights}, normalisation)
-    TRIALS[project.name] = tried.within(project.draft())
-
-
-def _number(key: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise UserError(Problem(key, f"the weight is {text!r:.40}.", "Give a number."))
-    return value
-
-
-def keep_trial(project: Project) -> None:
-    """Make what is tried the project's own."""
-    trial = TRIALS.pop(project.name, Trial())
-
-    def kept(draft: Draft) -> Draft:
-        left = trial.within(draft)
-        changes: dict[str, Any] = {"rewards": left.routes(draft.rewards)} if left.weights else {}
-        return draft.model_copy(update=changes | ({"normalisation": left.normalisation} if left.normalisation else {}))
-
-    project.change(kept)
-
-
-def drop_trial(project: Project) -> None:
-    """Forget what is tried."""
-    TRIALS.pop(project.name, None)

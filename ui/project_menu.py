@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import gradio as gr
 
 from core.project_files import export_yaml, export_zip, import_project
 from core.projects import (
-    all_projects,
+    any_project,
     create_project,
     delete_project,
     duplicate_project,
@@ -17,18 +16,28 @@ from core.projects import (
     free_name,
     rename_project,
 )
-from ui.downloads import offer
-from ui.messages import told
+from core.services import SERVICES
+from ui.downloads import new_folder, offer
+from ui.messages import inform, told
+from ui.preview_probes import LAST_PROBED
+from ui.preview_trials import TRIALS
 from ui.texts import t
 
+OPEN_OR_CLOSE = """() => {
+    const open = document.getElementById("project-menu").classList.toggle("open");
+    document.getElementById("manage-projects").setAttribute("aria-expanded", open);
+}"""
 CONFIRM = "(name) => window.confirm(%s.replace('{name}', name)) ? name : ''"
 
 
-def build(project: gr.Textbox) -> None:
-    """The menu; `project` holds the name of the open project and takes that of the next."""
-    with gr.Accordion(t("menu.title"), open=False, elem_id="project-menu"):
-        with gr.Row(equal_height=True):
-            name = gr.Textbox(label=t("menu.name"), placeholder=t("menu.name_help"), max_lines=1, min_width=200)
+def build(project: gr.Textbox, opener: gr.Button) -> None:
+    """The menu below its opener; `project` holds the name of the open project and takes that of the next."""
+    opener.click(None, None, None, js=OPEN_OR_CLOSE, api_visibility="private")
+    with gr.Column(elem_id="project-menu"):
+        with gr.Row():
+            name = gr.Textbox(
+                label=t("menu.name"), placeholder=t("menu.name_help"), max_lines=1, container=False, min_width=220
+            )
             new = gr.Button(t("menu.new"), size="sm", min_width=110)
             rename = gr.Button(t("menu.rename"), size="sm", min_width=110)
             copy = gr.Button(t("menu.copy"), size="sm", min_width=110)
@@ -36,7 +45,7 @@ def build(project: gr.Textbox) -> None:
             whole = gr.Button(t("menu.zip"), size="sm", min_width=170)
             alone = gr.Button(t("menu.yaml"), size="sm", min_width=170)
             bring = gr.UploadButton(t("menu.import"), file_types=[".zip", ".yaml", ".yml"], size="sm", min_width=170)
-            delete = gr.Button(t("menu.delete"), size="sm", min_width=110, elem_id="delete-project")
+            delete = gr.Button(t("menu.delete"), variant="stop", size="sm", min_width=110, elem_id="delete-project")
     private = {"api_visibility": "private"}
     new.click(told(made), name, project, **private)
     rename.click(told(renamed), [project, name], project, **private)
@@ -55,6 +64,7 @@ def made(name: str) -> str:
 
 def renamed(project: str, name: str) -> str:
     """The open project under another name."""
+    _leave(project)
     return rename_project(find_project(project), name.strip()).name
 
 
@@ -65,18 +75,18 @@ def copied(project: str, name: str) -> str:
 
 def zipped(project: str) -> str:
     """The project as a zip file."""
-    return str(export_zip(find_project(project), Path(tempfile.mkdtemp())))
+    return str(export_zip(find_project(project), new_folder()))
 
 
 def written(project: str) -> str:
     """The project's draft as a YAML file."""
-    return str(export_yaml(find_project(project), Path(tempfile.mkdtemp())))
+    return str(export_yaml(find_project(project), new_folder()))
 
 
 def imported(path: str) -> str:
     """A project from an uploaded file, opened."""
     found = import_project(Path(path))
-    gr.Info(t("menu.imported", name=found.name))
+    inform(t("menu.imported", name=found.name))
     return found.name
 
 
@@ -84,6 +94,14 @@ def deleted(name: str) -> str:
     """Remove the project that was named in the question; the one changed last is opened."""
     if not name:
         return gr.skip()
+    _leave(name)
     delete_project(find_project(name))
-    rest = all_projects()
-    return rest[0].name if rest else create_project(free_name("first")).name
+    return any_project().name
+
+
+def _leave(name: str) -> None:
+    """Forget what the app holds of a project, so that another one of that name begins without."""
+    project = find_project(name)
+    SERVICES.leave(project)
+    TRIALS.drop(project)
+    LAST_PROBED.pop(name, None)

@@ -61,9 +61,10 @@ def grid_html(
         for n, task in enumerate(tasks)
     ]
     return (
-        f'<div class="sb-scroll"><table class="sb-table sb-grid"><caption class="sb-note">{escape(t("grid.caption"))}'
-        f'</caption><thead><tr><th scope="col">{escape(t("column.task"))}</th>{head}<th></th></tr></thead>'
+        f'<div class="sb-scroll"><table class="sb-table sb-grid" aria-describedby="grid-caption"><thead><tr>'
+        f'<th scope="col">{escape(t("column.task"))}</th>{head}<th></th></tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
+        f'<p class="sb-note" id="grid-caption">{escape(t("grid.caption"))}</p>'
     )
 
 
@@ -90,10 +91,10 @@ def _line(
             _box(task, route, inherited, cells.get((task, key)), wrong, chosen is not None and chosen.at(task, key))
         )
     here = chosen is not None and chosen.at(task)
-    more = f'<td class="add"><button type="button" class="sb-button" {attributes(act="task", task=task)}>'
+    more = f'<td class="add"><button type="button" class="sb-button" {_opens(act="task", task=task)}>'
     return (
         f'<tr><th scope="row" class="task" aria-selected="{str(here).lower()}" tabindex="0" role="button" '
-        f"{attributes(act='task', task=task)}>{_name(task, colour, rows, inherited, bool(own))}</th>{''.join(boxes)}"
+        f"{_opens(act='task', task=task)}>{_name(task, colour, rows, inherited, bool(own))}</th>{''.join(boxes)}"
         f"{more}{escape(t('grid.add'))}</button></td></tr>"
     )
 
@@ -112,10 +113,15 @@ def _name(task: str, colour: str, rows: int | None, inherited: bool, covered: bo
     )
 
 
+def _opens(**data: object) -> str:
+    """What a click opens in the place of the form below, which may hold something that is not applied."""
+    return attributes(**data, leaves=t("form.leaves"))
+
+
 def _blank(task: str, key: str) -> str:
     """A reward of another task, which one click gives this one too."""
     hint = escape(t("grid.same", reward=key, task=task), quote=True)
-    data = attributes(act="same", task=task, key=key)
+    data = _opens(act="same", task=task, key=key)
     return (
         f'<td class="none"><button type="button" class="plus" aria-label="{hint}" title="{hint}" {data}>+</button></td>'
     )
@@ -128,9 +134,18 @@ def _box(
     mark = f'<span class="sb-bad" title="{escape(str(wrong[0]), quote=True)}">!</span>' if wrong else ""
     return (
         f'<td class="cell{faint}" aria-selected="{str(here).lower()}" tabindex="0" role="button" '
-        f"{attributes(act='cell', task=task, key=route.key)}>"
-        f'<span class="weight">{mark}× {figure(route.weight)}</span>{_numbers(cell)}</td>'
+        f"{_opens(act='cell', task=task, key=route.key)}>"
+        f'<span class="weight">{mark}× {figure(route.weight)}</span>{_schedule(route)}{_numbers(cell)}</td>'
     )
+
+
+def _schedule(route: Route) -> str:
+    """How the weight comes about, in a few words."""
+    found = route.schedule
+    if found is None:
+        return ""
+    words = t(f"schedule.{found.kind}", **found.model_dump(exclude={"kind"}))
+    return f'<span class="sb-note">{escape(words)}</span>'
 
 
 def _numbers(cell: CellReport | None) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
 from core.data import task_counts
+from core.errors import Problem
 from core.preview_report import cell_reports
 from core.readiness import page_of, report
 from core.route_edits import add_route
@@ -33,7 +35,8 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
     grid.click(clicked, [project, chosen], [chosen, page], api_visibility="private").then(**refresh)
     note.click(note_clicked, [project], [page], api_visibility="private").then(**refresh)
 
-    @gr.render([project, chosen], triggers=[chosen.change], show_progress="hidden", concurrency_limit=1)
+    # One at a time: two renders of one tab at once change what gradio goes through ("dictionary changed size").
+    @gr.render([project, chosen], triggers=[chosen.change, project.change], show_progress="hidden", concurrency_limit=1)
     def below(name: str, what: Chosen | None) -> None:
         if what is None or what.project != name:
             gr.HTML(f'<p class="sb-note">{t("rewards.choose")}</p>')
@@ -58,24 +61,29 @@ def show(name: str, seen: Any, chosen: Chosen | None) -> tuple[Any, ...]:
     if found.data is None and not draft.rewards:
         return empty(t("rewards.no_data"), button(t("rewards.to_data"), act="page", page="data")), "", token
     counts = task_counts(found.data.train) if found.data else {}
-    problems = [problem for problem in found.problems if page_of(problem) == "rewards"]
+    problems = [problem for problem in found.problems if page_of(problem, found) == "rewards"]
     cells = {(cell.task, cell.key): cell for cell in cell_reports(scored.preview)} if scored.preview else {}
-    return grid_html(counts, draft.rewards, cells, problems, chosen), _note(scored) + problem_list(problems), token
+    note = _note(scored, project.has_samples and bool(draft.rewards), problems)
+    return grid_html(counts, draft.rewards, cells, problems, chosen), note + problem_list(problems), token
 
 
-def _note(scored: Scored) -> str:
-    """Where the numbers come from, and what is being done about them."""
+def _note(scored: Scored, samples: bool, problems: Sequence[Problem]) -> str:
+    """Where the numbers come from, and what is being done about them; problems that are told anyway are left out."""
     job = scored.job
     if job is not None and job.running:
         cancel = button(t("rewards.cancel"), kind="link", act="cancel")
-        return f'<p class="sb-note">{t("rewards.scoring", done=job.done, whole=job.whole)} {cancel}</p>'
-    if scored.preview is None:
-        action = button(t("rewards.to_preview"), kind="link", act="page", page="preview")
-        failed = problem_list(job.problems) if job is not None else ""
-        return f'<p class="sb-note">{t("rewards.no_samples")} {action}</p>{failed}'
-    count = len(scored.preview.scores.tasks)
-    old = "" if scored.fresh else f" {t('rewards.old')} {button(t('rewards.score'), kind='link', act='score')}"
-    return f'<p class="sb-note">{t("rewards.samples", count=count)}{old}</p>'
+        whole = f"{job.whole:,}" if job.whole else "…"
+        return f'<p class="sb-note">{t("rewards.scoring", done=f"{job.done:,}", whole=whole)} {cancel}</p>'
+    words = [t("rewards.samples", count=len(scored.preview.scores.tasks))] if scored.preview is not None else []
+    if not samples:
+        words += [t("rewards.no_samples"), button(t("rewards.to_preview"), kind="link", act="page", page="preview")]
+        return f'<p class="sb-note">{" ".join(words[-2:])}</p>'
+    if scored.fresh:
+        return f'<p class="sb-note">{" ".join(words)}</p>'
+    failed = problem_list(one for one in job.problems if one not in problems) if job is not None else ""
+    words += [t("rewards.old") if words else t("rewards.unscored")]
+    words += [button(t("rewards.score"), kind="link", act="score")]
+    return f'<p class="sb-note">{" ".join(words)}</p>{failed}'
 
 
 @told

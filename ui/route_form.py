@@ -18,19 +18,28 @@ from core.reward_docs import outcome
 from core.reward_form import Field, fields, read, values
 from core.reward_versions import save_version
 from core.route_edits import change_route, remove_route, route_of
+from core.routing import check_routes
 from core.services import SERVICES
 from core.spec import DEFAULT_ROUTE, Draft, Route
 from rewards import registry
 from rewards.declaration import Example, Reward
 from ui.code_editor import TRIED, draw_editor, try_on_samples
-from ui.html import figure
-from ui.messages import told
+from ui.html import button, figure, live_html
+from ui.messages import inform, told, warn
 from ui.reward_grid import Chosen
 from ui.texts import t
 
 SHORT = ("number", "integer", "choice", "switch", "text")  # kinds of fields that stand side by side
 WEIGHT, LABEL = "weight", "label"
 FEW_ROWS = 4  # of each task, for a trial without samples
+# Whatever is typed or chosen in the form is unapplied until it is drawn anew; to open something else then asks first.
+UNAPPLIED = """
+window.sbUnapplied = false;
+const form = document.querySelector('#route-form');
+for (const event of ['input', 'paste', 'change']) {
+    form?.addEventListener(event, (e) => { if (!e.target.closest('#version, #against')) window.sbUnapplied = true; });
+}
+"""
 CODE = "param_code"  # the parameter that is edited as code, in the reward that has one
 
 
@@ -46,7 +55,7 @@ def draw_form(project: Project, what: Chosen, chosen: gr.State) -> None:
         _unknown(route.name)
         return
     gr.HTML(_heading(reward, what.task))
-    with gr.Row():
+    with gr.Row(elem_id="route-form"):
         with gr.Column(scale=3, min_width=280):
             with gr.Row():
                 boxes: dict[str, Any] = {
@@ -70,8 +79,9 @@ def draw_form(project: Project, what: Chosen, chosen: gr.State) -> None:
             with gr.Row():
                 apply = gr.Button(t("form.apply"), variant="primary", elem_id="apply-route", min_width=120)
                 attempt = gr.Button(t("form.try"), elem_id="try-route", min_width=180)
-                remove = gr.Button(t("form.remove", task=task_name(what.task)), elem_id="remove-route", min_width=180)
+                remove = live_html("remove-route", _remove_button(what), min_width=180)
             tried = gr.HTML(elem_id="tried")
+            gr.HTML("", js_on_load=UNAPPLIED)
         with gr.Column(scale=2, min_width=260):
             gr.Markdown("\n\n".join(filter(None, (reward.help, reward.details))), elem_classes="sb-details")
             gr.HTML(reward_help(reward))
@@ -152,11 +162,18 @@ def entered(reward: Reward, name: str, given: Mapping[str, Any]) -> Route:
 
 def applied(project: Project, what: Chosen, reward: Reward, given: Mapping[str, Any]) -> Chosen:
     """Keep what the form says, and a version of its code; the cell stays open."""
+    before = route_of(project.draft(), what.task, what.key)
     route = entered(reward, reward.name, given)
-    project.change(lambda draft: change_route(draft, what.task, what.key, route))
+    if before.schedule is not None:  # the spec's text alone changes it
+        route = route.model_copy(update={"schedule": before.schedule})
     if CODE in given:
         save_version(project.rewards_path, route.key, given[CODE])
-    gr.Info(t("form.applied", reward=route.key, task=task_name(what.task)))
+    project.change(lambda draft: change_route(draft, what.task, what.key, route))
+    wrong = [problem for problem in check_routes({what.task: (route,)}) if problem.severity == "error"]
+    if wrong:
+        warn(t("form.applied_wrong", reward=route.key, what=wrong[0].what))
+    else:
+        inform(t("form.applied", reward=route.key, task=task_name(what.task)))
     return replace(what, key=route.key, drawn=what.drawn + 1)
 
 
@@ -182,6 +199,12 @@ def samples_of(project: Project, task: str) -> list[Group]:
     if data is None or not chosen:
         raise UserError(Problem(t("form.try"), t("form.no_samples", task=task_name(task)), t("form.get_samples")))
     return [Group(data.train[number], ("",)) for number in chosen]
+
+
+def _remove_button(what: Chosen) -> str:
+    task = task_name(what.task)
+    ask = t("form.ask_remove", reward=what.key, task=task)
+    return button(t("form.remove", task=task), kind="danger", act="remove", ask=ask)
 
 
 def _columns(project: Project) -> list[str]:

@@ -25,8 +25,6 @@ from ui.reward_grid import Chosen
 from ui.route_form import task_name
 from ui.texts import t
 
-NO_SAMPLES: dict[str, Any] = {}
-
 
 def draw_panel(project: Project, what: Chosen, chosen: gr.State) -> None:
     """Draw presets and library for a task, inside `gr.render`."""
@@ -95,8 +93,10 @@ def presets_html(task: str, data: Data | None, columns: TaskColumns | None, has_
         lacks = ", ".join(missing[preset.name])
         title = preset.help + (f" {t('panel.lacks', columns=lacks)}" if lacks else "")
         kind = "primary" if best is not None and preset.name == best.name else "faint" if lacks else ""
-        chips.append(button(preset.title, kind=kind, title=title, act="preset", name=preset.name))
-    clear = button(t("panel.clear"), kind="danger", act="clear") if has_own else ""
+        ask = {"ask": t("panel.ask_preset", task=task_name(task), preset=preset.title)} if has_own else {}
+        chips.append(button(preset.title, kind=kind, title=title, act="preset", name=preset.name, **ask))
+    asked = t("panel.ask_clear", task=task_name(task))
+    clear = button(t("panel.clear"), kind="danger", act="clear", ask=asked) if has_own else ""
     return (
         f'<p class="sb-note">{escape(t("panel.presets"))}</p>'
         f'<div class="sb-actions start">{"".join(chips)}{clear}</div>'

@@ -10,14 +10,24 @@ rows        what a task tag and a prompt must be
 columns     the kind of each column, and values as Arrow
 store       the Arrow file in the cache
 heldout     which rows training never sees
-tasks       counts per task
+tasks       counts per task, and which rows these are
 raw         rows and columns as the files hold them, and the rows without a tag
 statistics  what each task's rows are like, and what about them deserves a second look
 browsing    a page of rows, by task and by text
 """
 
 from core.data.heldout import Data
-from core.data.load import Cancelled, Reading, load_data
-from core.data.tasks import column, first_rows, some_rows, task_counts
+from core.data.load import Reading, ReadingCancelled, load_data
+from core.data.tasks import column, digest, first_rows, some_rows, task_counts
 
-__all__ = ["Cancelled", "Data", "Reading", "column", "first_rows", "load_data", "some_rows", "task_counts"]
+__all__ = [
+    "Data",
+    "Reading",
+    "ReadingCancelled",
+    "column",
+    "digest",
+    "first_rows",
+    "load_data",
+    "some_rows",
+    "task_counts",
+]

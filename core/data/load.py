@@ -16,10 +16,11 @@ from core.data.mapping import Mapping
 from core.data.paths import DataFile, data_files
 from core.data.store import Source, stored
 from core.data.tagging import check_files
+from core.errors import Cancelled
 from core.spec import DataSpec
 
 
-class Cancelled(Exception):
+class ReadingCancelled(Cancelled):
     """Reading was given up because `cancelled` said so; nothing of it is left."""
 
 
@@ -51,7 +52,7 @@ def load_data(
     Args:
         spec: the data part of a run spec.
         progress: told after every batch of rows, where rows have to be read.
-        cancelled: asked before every batch; where it says yes, `Cancelled` is raised.
+        cancelled: asked before every batch; where it says yes, `ReadingCancelled` is raised.
     """
     train, held_out = data_sources(spec, Mapping.of(spec))
     per_task = spec.held_out.rows_per_task
@@ -123,7 +124,7 @@ def _watched(
         rows = size = 0
         for batch in source.read(findings):
             if cancelled is not None and cancelled():
-                raise Cancelled
+                raise ReadingCancelled
             rows, size = rows + len(batch.numbers), size + batch.size
             seen = Reading(rows, batch.file, min(1.0, size / source.size) if source.size else None)
             yield batch

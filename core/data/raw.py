@@ -5,7 +5,8 @@ Everything here reads past what is wrong with single rows, and says what is wron
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal
@@ -22,11 +23,22 @@ from core.spec import DataSpec, Tags
 
 Role = Literal["task", "prompt", "answer"]
 
-# In the order in which they are preferred.
+# In the order in which they are preferred; written small, with _ between words.
 ROLE_NAMES: dict[Role, tuple[str, ...]] = {
     "task": ("task", "task_tag", "tag", "task_name", "task_type", "category", "domain", "type", "source", "subject"),
     "prompt": ("prompt", "messages", "question", "instruction", "problem", "query", "input", "text", "conversation"),
     "answer": ("answer", "solution", "target", "ground_truth", "gold", "label", "expected", "output", "response"),
+}
+# What such columns are called in other languages, and what a longer name may end in, such as correct_answer.
+MORE_NAMES: dict[Role, tuple[str, ...]] = {
+    "task": ("aufgabentyp", "kategorie", "tâche", "catégorie", "tarea", "categoría", "categoria", "任务", "类别"),
+    "prompt": ("frage", "aufgabe", "consigne", "pregunta", "domanda", "pergunta", "вопрос", "问题", "質問"),
+    "answer": ("antwort", "lösung", "réponse", "respuesta", "risposta", "resposta", "ответ", "答案", "回答"),
+}
+ENDINGS: dict[Role, tuple[str, ...]] = {
+    "task": ("task", "category"),
+    "prompt": ("prompt", "question", "instruction", "problem"),
+    "answer": ("answer", "solution", "target"),
 }
 MANY_TASKS = 100  # different values past which a column is no tag, if most rows have one of their own
 MOST_PASSED_OVER = 10_000  # bad rows to read past
@@ -86,8 +98,8 @@ def columns_of(batches: list[Batch]) -> list[RawColumn]:
     """The columns of these batches, in order of first appearance."""
     names = dict.fromkeys(name for batch in batches for name in batch.columns)
     columns = {name: _column(name, batches) for name in names}
-    for role, wanted in ROLE_NAMES.items():
-        name = _first(wanted, [name for name in names if role != "task" or _may_be_tag(name, batches)])
+    for role in ROLE_NAMES:
+        name = _named(role, [name for name in names if role != "task" or _may_be_tag(name, batches)])
         if name is not None and columns[name].role is None:
             columns[name] = replace(columns[name], role=role)
     return list(columns.values())
@@ -100,12 +112,18 @@ def first_batches(files: Iterable[DataFile], text_columns: frozenset[str] = froz
         yield from islice(_readable(read_file(file.path, file.name, text_columns, findings), findings), 1)
 
 
-def untagged(spec: DataSpec, most: int = 200) -> list[Untagged]:
+def untagged(spec: DataSpec, most: int = 200, *, watch: Callable[[int], object] = lambda rows: None) -> list[Untagged]:
     """The rows to train on or to hold out that have no tag, at most so many, to be listed and given one.
 
     A tag that is no text counts as none. A row that one of `data.tags.drop` takes out has a tag.
+
+    Args:
+        spec: the data part of a run spec.
+        most: how many to look for.
+        watch: told after every batch how many rows were looked at; what it raises ends the search.
     """
     found: list[Untagged] = []
+    seen = 0
     for source in filter(None, data_sources(spec, Mapping.of(spec))):
         findings = _patient()
         tagger = Tagger(spec.tags or Tags())
@@ -116,6 +134,8 @@ def untagged(spec: DataSpec, most: int = 200) -> list[Untagged]:
             found += [Untagged(place, fields) for place, fields in _rows(batch, lost[: most - len(found)])]
             if len(found) == most:
                 return found
+            seen += len(batch.numbers)
+            watch(seen)
     return found
 
 
@@ -185,6 +205,9 @@ def _may_be_tag(name: str, batches: list[Batch]) -> bool:
     return different <= MANY_TASKS or 2 * different <= len(values)
 
 
-def _first(candidates: Iterable[str], columns: Iterable[str]) -> str | None:
-    by_lower = {column.lower(): column for column in columns}
-    return next((by_lower[name] for name in candidates if name in by_lower), None)
+def _named(role: Role, columns: Iterable[str]) -> str | None:
+    """The column whose name says most clearly that it has this role."""
+    plain = {re.sub(r"[\W_]+", "_", column.lower()).strip("_"): column for column in columns}
+    whole = next((plain[name] for name in ROLE_NAMES[role] + MORE_NAMES[role] if name in plain), None)
+    ends = (column for end in ENDINGS[role] for name, column in plain.items() if name.endswith(f"_{end}"))
+    return whole or next(ends, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.data.batches import Batch, Findings, Values, as_python
-from core.spec import DEFAULT_ROUTE
+from core.spec import DEFAULT_ROUTE, LONGEST_TAG
 
 ROLES = ("system", "user", "assistant", "tool")
 
@@ -31,6 +31,9 @@ def wrong_tag(tag: Any) -> tuple[str, str] | None:
         return f"the task tag {str(tag)[:40]!r} is not text.", f'Write it as text: "{str(tag)[:40]}".'
     if not tag:
         return "the task tag is blank.", "Give every row one."
+    if len(tag) > LONGEST_TAG or "\n" in tag:
+        what = f"the task tag {tag[:40]!r} ... is no name: it has {len(tag):,} characters."
+        return what, f"Name tasks in one line of at most {LONGEST_TAG} characters; is another column the task?"
     if tag == DEFAULT_ROUTE:
         return f"a task cannot be called {tag!r}: the default route is.", "Rename the task."
     return None

@@ -33,7 +33,7 @@ class Tagger:
 
     Attributes:
         tags: what the spec says.
-        own: tags met before the rules, under which `within` looks.
+        own: tags met before the rules.
         given: tags met before they are renamed.
         named: tags met after that, before any is dropped.
         files: files met.
@@ -70,22 +70,31 @@ class Tagger:
         if batch.file in self.tags.files:
             tags = pa.repeat(self.tags.files[batch.file], rows)
         self.own.update(_words(tags))
-        tags = self._by_hand(batch, self._by_rules(batch, columns, tags, findings))
+        by_hand = self._by_hand(batch)
+        tags = pc.coalesce(by_hand, tags)
         if self.tags.default is not None:
             gaps = pc.and_(tags.is_null(), _empty(columns.get(TASK), rows))
             tags = pc.if_else(gaps, self.tags.default, tags)
+        self.own.update(_words(tags))
+        tags = self._by_rules(batch, columns, tags, _mask(by_hand.is_valid()), findings)
         self.given.update(_words(tags))
         tags = pc.coalesce(_looked_up(tags, self.tags.rename), tags)
         self.named.update(_words(tags))
         return tags
 
-    def _by_rules(self, batch: Batch, columns: dict[str, Values], own: pa.Array, findings: Findings) -> pa.Array:
-        """Tags after the rules; the first that holds decides, on the tag that the row had before them."""
-        tags, left = own, np.ones(len(own), dtype=bool)
+    def _by_rules(
+        self, batch: Batch, columns: dict[str, Values], tags: pa.Array, decided: Any, findings: Findings
+    ) -> pa.Array:
+        """Tags after the rules.
+
+        A rule within a task looks at the tags that rows have by then, whatever gave them. Of the rules for all rows the
+        first that holds decides, and a tag given by hand stays.
+        """
+        left = ~decided
         texts: dict[str, pa.Array] = {}
         for position, rule in enumerate(self.tags.rules):
             values = columns.get(rule.column, batch.columns.get(rule.column))
-            asked = left if rule.within is None else left & _mask(pc.equal(own, rule.within))
+            asked = left if rule.within is None else _mask(pc.equal(tags, rule.within))
             rows = np.flatnonzero(asked)
             if values is None or not len(rows):
                 continue
@@ -93,16 +102,17 @@ class Tagger:
                 texts[rule.column] = as_texts(values)
             held = rows[_mask(_holds(rule, position, texts[rule.column].take(rows), findings))]
             left[held] = False
-            tags = pc.replace_with_mask(tags, _at(held, len(own)), pa.repeat(rule.task, len(held)))
+            tags = pc.replace_with_mask(tags, _at(held, len(tags)), pa.repeat(rule.task, len(held)))
         return tags
 
-    def _by_hand(self, batch: Batch, tags: pa.Array) -> pa.Array:
+    def _by_hand(self, batch: Batch) -> pa.Array:
+        """The tag that a row has in the spec by its place, null for all others (n)."""
         if not self.tags.rows:
-            return tags
+            return pa.nulls(len(batch.numbers), pa.string())
         where = places(batch)
         chosen = _looked_up(where, self.tags.rows)
         self.by_hand.update(_words(where.filter(chosen.is_valid())))
-        return pc.coalesce(chosen, tags)
+        return chosen
 
     def check_used(self, columns: Iterable[str], findings: Findings) -> None:
         """Note what the spec says of columns, tags and rows that none of the batches had."""
@@ -112,11 +122,12 @@ class Tagger:
             if rule.column not in there:
                 wrong = f"there is no column {rule.column!r}."
                 findings.add(f"{place}.column", wrong, did_you_mean(rule.column, there))
-            if rule.within is not None and rule.within not in self.own:
+            made = {other.task for other in self.tags.rules[:position]}
+            if rule.within is not None and rule.within not in self.own | made:
                 wrong = f"no row has the tag {rule.within!r} before the rules."
                 findings.add(f"{place}.within", wrong, self._before_the_rules(rule.within))
         for name in self.tags.rename:
-            if name not in self.given:
+            if name not in self.given | self.own:  # rules may have taken all of a task's rows
                 wrong = f"no row has the tag {name!r}."
                 findings.add(f"data.tags.rename.{name}", wrong, did_you_mean(name, self.given))
         for name in self.tags.drop:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from core.errors import Problem, UserError
 from core.options import GRPO_RESERVED, LORA_RESERVED, fixed, grpo_settings, lora_settings
 from core.runs import RunFolder
 from core.spec import RunSpec
+from core.step_time import step_count
 
 
 @dataclass(frozen=True)
@@ -24,23 +25,23 @@ class Schedule:
     Attributes:
         steps: optimizer steps.
         prompts_per_generation: prompts sampled from at once, over all processes.
-        generations: how often completions are sampled.
+        steps_per_generation: optimizer steps that use what was sampled at once; less than 1 where a step uses several.
     """
 
     steps: int
     prompts_per_generation: int
-    generations: int
+    steps_per_generation: Fraction
 
-    @property
-    def prompts(self) -> int:
-        """Prompts in the whole run."""
-        return self.prompts_per_generation * self.generations
+    def prompts_until(self, step: int) -> int:
+        """Prompts of the generations that are used up after a step."""
+        return self.prompts_per_generation * math.floor(step / self.steps_per_generation)
 
 
 def trainer_arguments(run: RunFolder, spec: RunSpec, rows: int, evaluate: bool) -> GRPOConfig:
     """TRL's configuration: the spec's `grpo:` part, our defaults, and what a run folder needs."""
     settings = {
         **precision(fp16=bool(spec.grpo.get("fp16"))),
+        "run_name": run.id,
         **grpo_settings(spec.grpo),
         **fixed(GRPO_RESERVED),
         "output_dir": str(run.checkpoints),
@@ -49,7 +50,7 @@ def trainer_arguments(run: RunFolder, spec: RunSpec, rows: int, evaluate: bool) 
     }
     try:
         if settings["max_steps"] == 0:
-            settings["max_steps"] = _steps_of_epochs(settings, rows)
+            settings["max_steps"] = step_count(settings, rows)
         arguments = GRPOConfig(**settings)
     except (TypeError, ValueError) as error:
         raise UserError(Problem("grpo", f"TRL refuses these settings: {error}")) from error
@@ -74,7 +75,7 @@ def schedule(arguments: GRPOConfig) -> Schedule:
     return Schedule(
         steps=arguments.max_steps,
         prompts_per_generation=arguments.generation_batch_size // arguments.num_generations,
-        generations=math.ceil(arguments.max_steps * arguments.gradient_accumulation_steps / uses),
+        steps_per_generation=Fraction(uses, arguments.gradient_accumulation_steps),
     )
 
 
@@ -91,12 +92,3 @@ def precision(fp16: bool = False) -> dict[str, Any]:
     cuda, cpu = torch.cuda.is_available(), not torch.accelerator.is_available()
     fast = torch.cuda.is_bf16_supported() if cuda else cpu and torch.cpu._is_avx512_bf16_supported()
     return {"use_cpu": cpu, "bf16": fast, "model_init_kwargs": {"dtype": "bfloat16" if fast else "float32"}}
-
-
-def _steps_of_epochs(settings: Mapping[str, Any], rows: int) -> int:
-    """Optimizer steps in which as many prompts are used as `num_train_epochs` times the rows."""
-    probe = GRPOConfig(**{**settings, "max_steps": 1})
-    plan = schedule(probe)
-    uses = probe.steps_per_generation * probe.num_iterations / probe.gradient_accumulation_steps
-    steps: int = math.ceil(settings["num_train_epochs"] * rows / plan.prompts_per_generation * uses)
-    return max(1, steps)

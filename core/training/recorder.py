@@ -10,16 +10,21 @@ import json
 import math
 import shutil
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from core.alert_log import AlertLog, rewind_alerts
 from core.metrics import ScoredBatch, join_batches, mean, task_records
-from core.runs import RunFolder, write_atomically
+from core.records import last_record
+from core.reporting import task_metrics
+from core.runs import RunFolder, free_path, write_atomically
 
 Split = Literal["train", "held_out"]
 
@@ -37,12 +42,15 @@ class Recorder:
     Args:
         run: where to write.
         tasks: the order of tasks in every record.
+        alerts: looks at the run after every record.
     """
 
-    def __init__(self, run: RunFolder, tasks: Sequence[str] = ()) -> None:
+    def __init__(self, run: RunFolder, tasks: Sequence[str] = (), alerts: AlertLog | None = None) -> None:
         self.run = run
+        self._alerts = alerts
         self._tasks = tuple(tasks)
         self._batches: list[ScoredBatch] = []
+        self._elapsed = _elapsed(run)
         run.completions.mkdir(exist_ok=True)
 
     def add(self, split: Split, step: int, batch: ScoredBatch) -> None:
@@ -53,8 +61,17 @@ class Recorder:
         scratch.replace(path)
         self._batches.append(batch)
 
+    def task_metrics(self) -> dict[str, float]:
+        """What experiment trackers get of the step's (or evaluation's) tasks; see core.reporting."""
+        return task_metrics(task_records(join_batches(self._batches), self._tasks)) if self._batches else {}
+
     def write(
-        self, split: Split, state: Progress, seconds: Mapping[str, float], trainer: Mapping[str, Any]
+        self,
+        split: Split,
+        state: Progress,
+        seconds: Mapping[str, float],
+        trainer: Mapping[str, Any],
+        device_gb: float | None = None,
     ) -> dict[str, Any]:
         """Append the record of a step or evaluation and forget its batches.
 
@@ -63,23 +80,36 @@ class Recorder:
             state: training steps done, this one included, and in all.
             seconds: wall time by phase.
             trainer: TRL's own metrics, under TRL's names.
+            device_gb: the most memory that was used on the GPU so far, GB; None without one.
         """
         batch = join_batches(self._batches) if self._batches else None
         self._batches = []
+        self._elapsed = None if self._elapsed is None else round(self._elapsed + seconds.get("all", 0.0), 3)
         record = {
             "step": state.global_step,
             "steps": state.max_steps,
             "split": split,
             "time": time.time(),
+            "elapsed": self._elapsed,
             "reward": mean(batch.scores.totals) if batch else None,
             "tasks": task_records(batch, self._tasks) if batch else [],
             "seconds": dict(seconds),
+            "memory": {"process_gb": round(psutil.Process().memory_info().rss / 1e9, 3), "device_gb": device_gb},
             "trainer": dict(trainer),
         }
         line = json.dumps(_finite(record), ensure_ascii=False, allow_nan=False)
         with self.run.metrics_path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
+        self._look()
         return record
+
+    def _look(self) -> None:
+        """Say what needs a look; a rule that fails is no reason for a run to end."""
+        try:
+            for alert in self._alerts.look() if self._alerts else ():
+                print(f"alert, step {alert.step}: {alert.title}: {alert.reason} {alert.mend}", flush=True)
+        except Exception:  # the boundary between training and what is said of it; it is in the worker's log
+            traceback.print_exc()
 
 
 def completions_table(split: Split, step: int, batch: ScoredBatch) -> pa.Table:
@@ -115,7 +145,7 @@ def rewind(run: RunFolder, step: int) -> bool:
     records = run.records()
     kept = [record for record in records if record["step"] <= step]
     evaluated = {record["step"] for record in kept if record["split"] == "held_out"}
-    aside = run.path / "superseded" / f"{time.strftime('%Y%m%d-%H%M%S')}-after-step-{step}"
+    aside = free_path(run.path / "superseded" / f"{time.strftime('%Y%m%d-%H%M%S')}-after-step-{step}")
     if len(kept) < len(records):
         aside.mkdir(parents=True, exist_ok=True)
         shutil.copy2(run.metrics_path, aside)
@@ -125,7 +155,17 @@ def rewind(run: RunFolder, step: int) -> bool:
         if int(at) > step or (split == "held_out" and int(at) not in evaluated):
             aside.mkdir(parents=True, exist_ok=True)
             shard.rename(aside / shard.name)
+    for torn in run.completions.glob("*.tmp"):
+        torn.unlink()
+    rewind_alerts(run, step)
     return step in evaluated
+
+
+def _elapsed(run: RunFolder) -> float | None:
+    """Seconds that the run has worked so far; None where an older version recorded it, which did not count them."""
+    last = [record for split in ("train", "held_out") if (record := last_record(run.metrics_path, split))]
+    known = [record["elapsed"] for record in last if record.get("elapsed") is not None]
+    return max(known, default=0.0) if len(known) == len(last) else None
 
 
 def _drop_torn_line(path: Path) -> None:

@@ -154,6 +154,7 @@ class Sampler:
             tokens, *figures = draw(logits, sampling, history.ids if history else None)
             ended = torch.isin(tokens, ends)
             left = batch.put(rows, step, tokens, figures, ended)
+            self._heard(batch)
             if not left:
                 return
             if len(rows) - left >= max(1, len(rows) // DROP):
@@ -165,6 +166,9 @@ class Sampler:
             if history:
                 history.add(tokens)
             logits = self._next(tokens, length + step, completions)
+
+    def _heard(self, batch: _Batch) -> None:
+        """Another token of each completion is there; for those who watch."""
 
     def _next(self, tokens: Tensor, positions: Tensor, completions: _Completions) -> Tensor:
         """Logits of the token after each of these: (R, vocabulary)."""
@@ -252,9 +256,13 @@ class _Batch:
         found: list[int] = self._ids[row, : self._lengths[row]].tolist()
         return found
 
+    def completions(self) -> list[list[int]]:
+        """Token ids of each completion as far as it has come."""
+        return [self._completion(row) for row in range(len(self._ids))]
+
     def rollout(self) -> Rollout:
         """Everything, when all has ended."""
-        ids = [self._completion(row) for row in range(len(self._ids))]
+        ids = self.completions()
         longest = max(map(len, ids))
         return Rollout(ids, self._logprobs[:, :longest].clone(), self._entropies[:, :longest].clone())
 

@@ -7,7 +7,7 @@ One JSON object a line on standard input and output; whatever libraries print go
 {"id": 2, "do": "count",  "model": {...}, "texts": [...]}          -> {"id": 2, "end": [[token ids]]}
 {"id": 3, "do": "sample", "model": {...}, "prompts": [messages], "settings": {...}}
           -> {"id": 3, "done": 640, "whole": 2048} and {"id": 3, "row": 0, "group": [{"text", "ids", "clipped"}]} ...,
-             then {"id": 3, "end": null}
+             then {"id": 3, "end": null}; with "stream": true also {"id": 3, "row": 0, "so_far": [texts]}
 {"do": "cancel", "of": 3}                                          -> at once nothing more but its end
 ```
 
@@ -37,11 +37,13 @@ from core.sampling import ModelChoice, SamplingSettings
 from core.training.texts import Texts
 
 if TYPE_CHECKING:
-    from core.training.warm_model import WarmModel
+    from core.training.warm_model import SoFar, Stream, WarmModel
 
 NICENESS = 5  # pages and training runs go first
 POLL_S = 0.5  # between two looks whether the idle time is over
 PROGRESS_S = 0.2  # between two reports of one sampling
+STREAM_S = 0.1  # between two looks at texts that are being sampled
+HALF = "\ufffd"  # what decoding gives for a character whose last bytes are not there yet
 
 Message = Mapping[str, Any]
 
@@ -157,7 +159,8 @@ class SamplingWorker:
         keywords, settings = request["model"]["chat_template_kwargs"], SamplingSettings(**request["settings"])
         prompts = [texts.prompt_ids(messages, keywords) for messages in request["prompts"]]
         whole = len(prompts) * settings.num_generations * settings.max_completion_length
-        for row, group in enumerate(model.sample(prompts, settings, self._watch(request["id"], whole))):
+        stream = self._stream(request["id"], texts) if request.get("stream") else None
+        for row, group in enumerate(model.sample(prompts, settings, self._watch(request["id"], whole), stream)):
             found = zip(texts.decoded(group), group, strict=True)
             items = [{"text": text, "ids": ids, "clipped": model.clipped(ids)} for text, ids in found]
             self._channel.send({"id": request["id"], "row": row, "group": items})
@@ -175,6 +178,20 @@ class SamplingWorker:
 
         return watch
 
+    def _stream(self, number: int, texts: Texts) -> Stream:
+        """Sends the texts that are being sampled, now and then."""
+        sent = 0.0
+
+        def stream(so_far: SoFar) -> None:
+            nonlocal sent
+            if time.monotonic() - sent > STREAM_S:
+                sent = time.monotonic()
+                for row, group in so_far().items():
+                    found = [text.rstrip(HALF) for text in texts.decoded(group)]
+                    self._channel.send({"id": number, "row": row, "so_far": found})
+
+        return stream
+
     def _look(self, number: int) -> None:
         if number in self._cancelled:
             raise _Cancelled
@@ -182,7 +199,7 @@ class SamplingWorker:
     def _model_for(self, request: Message) -> WarmModel:
         """The model that a request names; another one is let go of first, as both may not fit."""
         choice = ModelChoice(**request["model"])
-        if self._model is not None and self._model.holds(choice):
+        if self._model is not None and (self._model.holds(choice) or self._model.wear(choice)):
             return self._model
         self._model, self._loading_for = None, request["id"]
         self._say("loading", choice)

@@ -1,69 +1,58 @@
 """TRL's GRPO trainer with routed rewards: per-task scoring, our advantages, stratified batches, per-task records.
 
 TRL keeps loss, optimizer and checkpoints. Overridden are the places where a task matters: which rows come
-(`_get_train_sampler`), how completions are scored (`_calculate_rewards`), what advantages they get
-(`_generate_and_score_completions`), which of them make a micro-batch (`_prepare_inputs`) and what is logged (`log`);
-and, where core.training.engine finds that they can be faster, sampling (`_generate_single_turn`) and the training pass
-(`_get_per_token_logps_and_entropies`).
+(`_get_train_sampler`, `_prepare_inputs`), how completions are scored (`_calculate_rewards`), what advantages they get
+(`_generate_and_score_completions`), which of them make a micro-batch (`_prepare_inputs`), what a checkpoint keeps
+(`_save_checkpoint`) and what is logged (`log`); and, where core.training.engine finds that they can be faster, sampling
+(`_generate_single_turn`) and the training pass (`_get_per_token_logps_and_entropies`).
 """
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import Sampler
-from transformers import TrainerCallback
 from trl import GRPOTrainer
 from trl.trainer.utils import split_tensor_dict
 
-from core.advantages import advantages
+from core.advantages import Floats, advantages, unscaled
 from core.errors import Problem, UserError
 from core.metrics import ScoredBatch
+from core.mixture import Mixture, save_state
 from core.prompts import as_messages, as_text
+from core.resampling import Choice
 from core.scores import Scores
 from core.scoring import Scorer, Scoring
 from core.spec import COMPLETION_IDS, RunSpec
+from core.task_scale import TOKEN_SUMS, token_factors
 from core.training.engine import build_engine
+from core.training.merging import merged
 from core.training.packed_pass import per_token_logprobs
 from core.training.recorder import Recorder
 from core.training.rollout import Rollout
 
-CHECKPOINT_COMPLETE = "complete.json"
 
+class Places(Sampler[int]):
+    """As many rows as a run has places for, all of them the first: which rows come is decided when they are needed.
 
-class StoppedDuringEvaluation(Exception):
-    """A stop was asked for while held-out rows were evaluated; the step before is whole."""
-
-
-class RepeatedOrder(Sampler[int]):
-    """A given order of rows as TRL consumes it: each row G times, each generation batch as often as it is used.
-
-    Args:
-        order: row indices, one a prompt.
-        group_size: completions a prompt, G.
-        batch_size: prompts sampled from at once.
-        uses: micro-batches that use one generation.
-        length: micro-batches in the whole run; the last generation may be used less often than the others.
+    The library fetches a batch before the one at work has been scored, which is too early where the next depends on it.
     """
 
-    def __init__(self, order: NDArray[np.int64], *, group_size: int, batch_size: int, uses: int, length: int) -> None:
-        self._batches = order.reshape(-1, batch_size).repeat(group_size, axis=1)
-        self._uses = uses
-        self._length = length
+    def __init__(self, count: int) -> None:
+        self._count = count
 
     def __iter__(self) -> Iterator[int]:
-        for n in range(self._length):
-            yield from self._batches[n // self._uses].tolist()
+        return repeat(0, self._count)
 
     def __len__(self) -> int:
-        return self._length * int(self._batches.shape[1])
+        return self._count
 
 
 def total(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[float]:
@@ -78,17 +67,18 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
         spec: the run spec (normalisation, what to do on reward errors).
         scorer: scores completions by the routing table.
         recorder: writes metrics and completions.
-        order: row indices of the whole run, one a prompt.
+        mixture: draws rows and makes advantages.
         **arguments: TRL's own.
     """
 
     def __init__(
-        self, *, spec: RunSpec, scorer: Scorer, recorder: Recorder, order: NDArray[np.int64], **arguments: Any
+        self, *, spec: RunSpec, scorer: Scorer, recorder: Recorder, mixture: Mixture, **arguments: Any
     ) -> None:
         self._spec = spec
         self._scorer = scorer
         self._recorder = recorder
-        self._order = order
+        self._mixture = mixture
+        self._mixture_before = mixture.state  # as it was before the generation that is in use
         self._batch: ScoredBatch | None = None
         self._seconds: dict[str, float] = {}
         self._began = time.perf_counter()
@@ -120,13 +110,26 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
         return "train" if self.model.training else "held_out"
 
     def _get_train_sampler(self, dataset: Any = None) -> Sampler[int]:
-        return RepeatedOrder(
-            self._order,
-            group_size=self.num_generations,
-            batch_size=self.args.generation_batch_size // self.num_generations,
-            uses=self.num_iterations * self.args.steps_per_generation,
-            length=self.args.max_steps * self.args.gradient_accumulation_steps,
-        )
+        return Places(self.args.max_steps * self.args.gradient_accumulation_steps * self.args.generation_batch_size)
+
+    @property
+    def _uses(self) -> int:
+        """Micro-batches that use one generation."""
+        uses: int = self.num_iterations * self.args.steps_per_generation
+        return uses
+
+    def _draw(self) -> list[dict[str, Any]]:
+        """The rows of the next generation, each G times."""
+        self._mixture_before = self._mixture.state
+        drawn = self._mixture.draw(self.args.generation_batch_size // self.num_generations)
+        return [row for row in (self.train_dataset[index] for index in drawn) for _ in range(self.num_generations)]
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """TRL's, and what the mixture knows; a generation that is not used up is sampled anew after a resume."""
+        super()._save_checkpoint(model, trial)
+        used_up = self.state.global_step * self.args.gradient_accumulation_steps % self._uses == 0
+        state = self._mixture.state if used_up else self._mixture_before
+        save_state(state, Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
 
     def train(self, *arguments: Any, **keywords: Any) -> Any:
         """TRL's; the first step's time does not include the loading of the model."""
@@ -134,11 +137,11 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
         return super().train(*arguments, **keywords)
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
-        """TRL's, without its shuffle: a micro-batch keeps whole groups, and every task in its share."""
+        """TRL's, with rows of the mixture, unshuffled: a micro-batch keeps whole groups, and each task in its share."""
         if not self.model.training:
             return super()._prepare_inputs(generation_batch)
-        if self._step % (self.args.steps_per_generation * self.num_iterations) == 0 or self._buffered_inputs is None:
-            batch = self._generate_and_score_completions(generation_batch)
+        if self._step % self._uses == 0 or self._buffered_inputs is None:
+            batch = self._generate_and_score_completions(self._draw())
             self._buffered_inputs = split_tensor_dict(batch, self.args.steps_per_generation)
         return self._buffered_inputs[self._step % self.args.steps_per_generation]
 
@@ -229,6 +232,8 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
             rows = {i: {**inputs[i], COMPLETION_IDS: completion_ids_list[i]} for i in rest}
             self._scoring.add({i: (row, texts[i]) for i, row in rows.items()})
             scores = self._scoring.scores()
+        if self.model.training:  # held-out rows keep the weights that a schedule ends with: their curves mean the same
+            scores = self._mixture.weighted(scores, self.state.global_step + 1)
         self._refuse_errors(scores)
         self._batch = self._scored_batch(scores, prompts, texts, completion_ids_list)
         return torch.tensor(self._batch.scores.totals, dtype=torch.float32, device=self.accelerator.device)[:, None]
@@ -242,25 +247,66 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
             completions=tuple(texts),
             scores=scores,
             groups=groups,
-            advantages=advantages(scores, groups, self._spec.normalisation),
+            advantages=unscaled(scores, groups, self._spec.normalisation),
             lengths=np.array([len(tokens) for tokens in ids]),
             clipped=np.array([tokens[-1] not in ends for tokens in ids]),
         )
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
+        """TRL's, with our advantages; in training, groups without signal give way to other rows of their task."""
+        output, batch = self._generation(inputs)
+        if self.model.training:
+            if self._spec.mixing.resample:
+                output, batch = self._with_signal(output, batch)
+            batch = self._mixture.weigh(batch)
+            self._mixture.see(batch)
+        else:
+            batch = replace(batch, advantages=advantages(batch.scores, batch.groups, self._spec.normalisation))
+        trained = self._pushes(batch)
+        output["advantages"] = torch.tensor(trained, dtype=torch.float32, device=self.accelerator.device)
+        step = self.state.global_step + (1 if self.model.training else 0)
+        self._recorder.add(self._split, step, batch)
+        return output
+
+    def _pushes(self, batch: ScoredBatch) -> Floats:
+        """The advantages of what is trained on, as the loss takes them: in a sum of tokens, tasks may count alike."""
+        order, found = batch.order, batch.advantages[batch.order]
+        if self._spec.normalisation.task_tokens == "loss" or self.loss_type not in TOKEN_SUMS:
+            return found
+        return found * token_factors(batch.lengths[order], [batch.scores.tasks[row] for row in order])
+
+    def _with_signal(self, output: dict[str, Any], batch: ScoredBatch) -> tuple[dict[str, Any], ScoredBatch]:
+        """Sample other rows of the task in the place of each group without signal, as long as the budget lasts.
+
+        DAPO (arXiv 2503.14476) samples on until a batch is full of groups with signal, from wherever they come: a task
+        with few of them loses its share. Here a group gives way only to one of its own task.
+        """
+        size = self.num_generations
+        left = int(self._spec.mixing.resample * (len(batch.prompts) // size))
+        kept, parts, batches = Choice(batch, size), [output], [batch]
+        while left > 0 and (tasks := kept.without_signal[:left]):
+            left -= len(tasks)
+            rows = [self.train_dataset[self._mixture.another(task)] for task in tasks]
+            more, other = self._generation([row for row in rows for _ in range(size)])
+            parts.append(more)
+            batches.append(other)
+            kept.offer(other)
+        if len(parts) == 1:
+            return output, batch
+        whole = kept.joined(batches)
+        return merged(parts, whole.order.tolist(), self._tokenizer.pad_token_id), whole
+
+    def _generation(self, inputs: list[dict[str, Any]]) -> tuple[dict[str, Any], ScoredBatch]:
+        """Completions of some rows, each of which is there G times, and their scores."""
         self._rows = inputs
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         assert self._batch is not None
-        found = self._batch.advantages
-        output["advantages"] = torch.tensor(found, dtype=torch.float32, device=self.accelerator.device)
         if self._rollout is not None:
             wide = output["completion_ids"].shape[1]
             for name in ("logprobs", "entropies"):
                 figures: torch.Tensor = getattr(self._rollout, name)
                 output[f"rollout_{name}"] = torch.nn.functional.pad(figures, (0, wide - figures.shape[1]))
-        step = self.state.global_step + (1 if self.model.training else 0)
-        self._recorder.add(self._split, step, self._batch)
-        return output
+        return output, self._batch
 
     def _compute_loss(self, model: Any, inputs: Any) -> Any:
         """TRL's loss; our pass needs to know of what, and what the sampler thought of it is measured."""
@@ -286,11 +332,19 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
         return None, None, None
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """TRL's log, and the record of this step or evaluation; the summary at the end of training is no step."""
+        """TRL's log, and the record of this step or evaluation; the summary at the end of training is no step.
+
+        Trackers that the run reports to get each task's metrics too; the record has them under `tasks`.
+        """
         summary = "train_runtime" in logs
+        reported = {} if summary or not self.args.report_to else self._recorder.task_metrics()
+        prefix = "" if self.model.training else "eval_"
+        logs.update({f"{prefix}{name}": value for name, value in reported.items()})
         super().log(logs, start_time)
+        for name in reported:
+            del logs[f"{prefix}{name}"]
         if not summary:
-            self._recorder.write(self._split, self.state, self._phase_times(), logs)
+            self._recorder.write(self._split, self.state, self._phase_times(), logs, _device_gb())
 
     def _refuse_errors(self, scores: Scores) -> None:
         """End the run where it asks for that: only an error that makes a total unknown counts."""
@@ -312,6 +366,11 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
         return {phase: round(seconds, 3) for phase, seconds in times.items()}
 
 
+def _device_gb() -> float | None:
+    """The most memory that was used on the GPU so far, GB; None without one."""
+    return round(torch.cuda.max_memory_allocated() / 1e9, 3) if torch.cuda.is_available() else None
+
+
 class _Timer:
     """Adds the wall time of a block to a phase."""
 
@@ -325,25 +384,3 @@ class _Timer:
     def __exit__(self, *_: object) -> None:
         spent = time.perf_counter() - self._start
         self._seconds[self._phase] = self._seconds.get(self._phase, 0.0) + spent
-
-
-class StopAndMark(TrainerCallback):
-    """Ends training at a checkpoint when asked to, and marks every checkpoint that is whole."""
-
-    def __init__(self, stop_requested: Callable[[], bool]) -> None:
-        self._stop_requested = stop_requested
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
-        if self._stop_requested():
-            control.should_save = control.should_training_stop = True
-            control.should_evaluate = False
-        return control
-
-    def on_prediction_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self._stop_requested():
-            raise StoppedDuringEvaluation
-
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """A kill in the middle of a save leaves a folder without this mark, which resume then passes over."""
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        (folder / CHECKPOINT_COMPLETE).write_text(json.dumps({"step": state.global_step}), encoding="utf-8")

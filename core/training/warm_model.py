@@ -1,8 +1,8 @@
 """A loaded model that samples groups of completions and can be interrupted between two tokens.
 
 Our own sampling (core.training.rollout) where the engine knows of nothing against it and a trial agrees with the
-model's own forward pass; else `generate` of transformers. An adapter is merged in: nothing is trained here, so one copy
-of the weights is enough.
+model's own forward pass; else `generate` of transformers. An adapter is merged in: nothing is trained here. A small
+model changes between two adapters, or its base and one, by writing the weights in which they differ: both stay at hand.
 """
 
 from __future__ import annotations
@@ -28,14 +28,21 @@ from core.training.engine import unsupported_model, unsupported_sampling
 from core.training.rollout import Sampler, Sampling
 from core.training.texts import Texts
 
-BATCH = 32  # completions sampled at once: more take longer to show their first group, fewer waste the processor
+# Completions sampled at once, at least one whole group: more take longer to show the first group, fewer waste the
+# processor.
+BATCH = 32
 CACHE_BYTES = 4_000_000_000
 LONGEST = 1024  # tokens for which the cache is planned; a longer completion takes more of it
 TRIED = ("What is 2 + 3?", "Name the capital of France and say one thing about it.")
 SHARED = ("max_completion_length", "top_p", "top_k", "min_p", "repetition_penalty")
 
+SWITCHED_BYTES = 2_000_000_000  # of weights; a larger model is loaded anew for another adapter, as two may not fit
+
 Ids = list[int]
+Stamps = tuple[str | None, list[tuple[str, int, int]]]
 Watch = Callable[[int], None]  # told how many tokens are done; may raise to break off
+SoFar = Callable[[], dict[int, list[Ids]]]  # number of a prompt -> its completions as far as they have come
+Stream = Callable[[SoFar], None]  # told after each token how to see what there is
 
 
 @dataclass
@@ -43,8 +50,10 @@ class _Count:
     """Tokens done in a batch; a completion that has ended counts as the longest possible."""
 
     watch: Watch
-    before: int
-    rows: int
+    stream: Stream | None
+    first: int  # number of the batch's first prompt
+    prompts: int
+    g: int
     longest: int
     _ended: int = 0
     _step: int = 0
@@ -52,19 +61,26 @@ class _Count:
     def end(self, finished: Mapping[int, Ids]) -> None:
         self._ended += len(finished)
 
-    def token(self) -> None:
+    def token(self, ids: Callable[[], list[Ids]]) -> None:
+        """Another token of each; `ids` gives the batch's completions so far."""
         self._step += 1
-        self.watch(self.before + self._ended * self.longest + (self.rows - self._ended) * self._step)
+        going = self.prompts * self.g - self._ended
+        self.watch((self.first * self.g + self._ended) * self.longest + going * self._step)
+        if self.stream is not None:
+            self.stream(lambda: dict(enumerate(_groups(ids(), self.g), start=self.first)))
+
+
+def _groups(found: list[Ids], g: int) -> Iterator[list[Ids]]:
+    return (found[n : n + g] for n in range(0, len(found), g))
 
 
 class _WatchedSampler(Sampler):
     """Says after each token that it is there."""
 
-    token: Callable[[], None] = staticmethod(lambda: None)
+    token: Callable[[Callable[[], list[Ids]]], None] = staticmethod(lambda ids: None)
 
-    def _next(self, tokens: Tensor, positions: Tensor, completions: Any) -> Tensor:
-        self.token()
-        return super()._next(tokens, positions, completions)
+    def _heard(self, batch: Any) -> None:
+        self.token(batch.completions)
 
 
 class WarmModel:
@@ -77,18 +93,62 @@ class WarmModel:
 
     def __init__(self, choice: ModelChoice, texts: Texts) -> None:
         self.choice = choice
+        self._worn = _stamps(choice)
         self._texts = texts
         self._model = _loaded(choice)
         tokenizer, own = texts.tokenizer, self._model.generation_config.eos_token_id
         self._pad: int = tokenizer.pad_token_id
         self._eos = list(dict.fromkeys([tokenizer.eos_token_id, *([own] if isinstance(own, int) else own or [])]))
         self._sampler, self.reason = self._own_sampler()
+        self._other: tuple[Stamps, dict[str, Tensor]] | None = None  # another adapter, its weights that differ
 
     def holds(self, choice: ModelChoice) -> bool:
-        """Whether a choice needs no other weights than these."""
-        return (choice.name, choice.adapter) == (self.choice.name, self.choice.adapter)
+        """Whether a choice needs no other weights than these; a run that goes on writes its adapter anew."""
+        return choice.name == self.choice.name and self._worn == _stamps(choice)
 
-    def sample(self, prompts: Sequence[Ids], settings: SamplingSettings, watch: Watch) -> Iterator[list[Ids]]:
+    def wear(self, choice: ModelChoice) -> bool:
+        """Change to another adapter of the same model, or to none; False where it has to be loaded anew.
+
+        Raises:
+            UserError: the adapter cannot be loaded. Then nothing has changed.
+        """
+        size = sum(weight.nbytes for weight in self._model.parameters())
+        if choice.name != self.choice.name or size > SWITCHED_BYTES:
+            return False
+        stamp = _stamps(choice)
+        if self._other is None or self._other[0] != stamp:
+            self._other = None
+            differing = self._differing(choice)
+            if differing is None:
+                return False
+            self._other = stamp, differing
+        self._exchange(self._other[1])
+        self._worn, self._other = stamp, (self._worn, self._other[1])
+        self.choice = choice
+        return True
+
+    def _differing(self, choice: ModelChoice) -> dict[str, Tensor] | None:
+        """The weights of a choice that are not the ones worn now; None where not all can be written in place."""
+        own, other = dict(self._model.named_parameters()), dict(_loaded(choice).named_parameters())
+        if {name: weight.shape for name, weight in own.items()} != {n: weight.shape for n, weight in other.items()}:
+            return None
+        found = {name: weight.data for name, weight in other.items() if not torch.equal(weight, own[name])}
+        head = self._model.get_output_embeddings().weight  # of which the sampler keeps a copy in another order
+        return None if any(own[name] is head for name in found) else found
+
+    def _exchange(self, weights: dict[str, Tensor]) -> None:
+        """Write these weights, and keep in their place those that were there."""
+        for name, weight in self._model.named_parameters():
+            if name in weights:
+                before = weight.data.clone()
+                weight.data.copy_(weights[name])
+                weights[name] = before
+        if self._sampler is not None:
+            self._sampler.refresh()
+
+    def sample(
+        self, prompts: Sequence[Ids], settings: SamplingSettings, watch: Watch, stream: Stream | None = None
+    ) -> Iterator[list[Ids]]:
         """The completions of each prompt, group by group; the same seed gives the same ones.
 
         Args:
@@ -96,15 +156,16 @@ class WarmModel:
             settings: how.
             watch: told after each token how many are done of `len(prompts) * num_generations *
                 max_completion_length`; what it raises breaks the sampling off and harms nothing.
+            stream: told after each token how to see the completions that are being sampled.
         """
         g, longest = settings.num_generations, settings.max_completion_length
         size = max(1, BATCH // g)
         for start in range(0, len(prompts), size):
             part = prompts[start : start + size]
             torch.manual_seed((settings.seed + start) % 2**63)
-            found = self._batch(part, settings, _Count(watch, start * g * longest, len(part) * g, longest))
+            found = self._batch(part, settings, _Count(watch, stream, start, len(part), g, longest))
             watch((start + len(part)) * g * longest)
-            yield from (found[n : n + g] for n in range(0, len(found), g))
+            yield from _groups(found, g)
 
     def clipped(self, ids: Ids) -> bool:
         """Whether the length limit cut a completion off."""
@@ -140,7 +201,10 @@ class WarmModel:
             **{name: getattr(sampling, name) for name in SHARED[1:]},
         )
         found = self._model.generate(
-            ids, attention_mask=mask, generation_config=config, stopping_criteria=StoppingCriteriaList([_Heard(count)])
+            ids,
+            attention_mask=mask,
+            generation_config=config,
+            stopping_criteria=StoppingCriteriaList([_Heard(count, lambda row: self._to_end(row[wide:]))]),
         )
         return [self._to_end(row) for row in found[:, wide:].tolist()]
 
@@ -179,11 +243,11 @@ class _Bare:
 class _Heard(StoppingCriteria):
     """Counts tokens for transformers; it stops nothing unless the watch raises."""
 
-    def __init__(self, count: _Count) -> None:
-        self._count = count
+    def __init__(self, count: _Count, completion: Callable[[Ids], Ids]) -> None:
+        self._count, self._completion = count, completion
 
     def __call__(self, input_ids: Tensor, scores: Any, **_: Any) -> Tensor:
-        self._count.token()
+        self._count.token(lambda: [self._completion(row) for row in input_ids.tolist()])
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 
 
@@ -201,6 +265,13 @@ def _logprobs(model: Any, prompt: Ids, own: Ids) -> Tensor:
     logits = model(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 : -1].float()
     found: Tensor = logits.log_softmax(-1).gather(1, ids[0, len(prompt) :, None])[:, 0]
     return found
+
+
+def _stamps(choice: ModelChoice) -> Stamps:
+    """The adapter, and name, size and time of a choice's files, as far as it names folders."""
+    folders = [Path(name) for name in (choice.name, choice.adapter) if name is not None and Path(name).is_dir()]
+    files = [(file, file.stat()) for folder in folders for file in sorted(folder.iterdir()) if file.is_file()]
+    return choice.adapter, [(str(file), stat.st_size, stat.st_mtime_ns) for file, stat in files]
 
 
 def _loaded(choice: ModelChoice) -> Any:

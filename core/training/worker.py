@@ -1,7 +1,8 @@
 """The worker process: `python -m core.training.worker RUN_FOLDER` trains one run to its end, or to a stop.
 
 Whatever happens is written to exit.json: finished, stopped (SIGINT or SIGTERM: the step is finished and a checkpoint
-written), or failed with its reason. Only a SIGKILL leaves nothing; whoever looks next then writes `lost`.
+written), or failed with its reason. Only a SIGKILL leaves nothing; whoever looks next then writes `lost`. An attendant
+that the worker starts (core.queue) outlives it, whatever becomes of it, and starts the next run.
 """
 
 from __future__ import annotations
@@ -13,27 +14,41 @@ import os
 import shutil
 import signal
 import sys
+import time
 import traceback
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from core.alert_log import AlertLog
 from core.check import check
-from core.data import Data, column, task_counts
+from core.data import Data, column, digest, task_counts
 from core.errors import Problem, UserError
-from core.mixing import row_order, shares
+from core.extension import working_spec
+from core.gates import schedules_of
+from core.mixing import shares
+from core.mixture import Mixture
 from core.models import load_tokenizer, model_source
 from core.prompts import as_text, render
+from core.queue import attend
+from core.records import last_record
 from core.routing import RoutingTable
-from core.runs import Exit, RunFolder, record_worker, write_atomically, write_exit
+from core.run_adapters import RESULT, RunAdapter, save_step
+from core.runs import Exit, RunFolder, checkpoint_step, record_worker, write_atomically, write_exit
 from core.scoring import Scorer
 from core.spec import RunSpec
+from core.task_states import highest_totals
+from core.training.endings import check_still_there, failure
 from core.training.recorder import Recorder, rewind
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from core.training.trainer import MultiTaskGRPOTrainer
+
+LOCK_TRIES, LOCK_WAIT_S = 20, 0.05  # whoever asks whether a run is at work holds its lock for an instant
+RESERVE = 1 << 16  # bytes
 
 
 class Stop:
@@ -57,31 +72,48 @@ def main(path: str) -> int:
     stop = Stop()
     stop.listen()
     with run.lock_path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # two processes would write every step twice
-        except BlockingIOError:
+        if not _take(lock):  # two processes would write every step twice
             print("Another process works on this run already.", flush=True)
             return 1
         return _work(run, stop)
+
+
+def _take(lock: IO[str]) -> bool:
+    for _ in range(LOCK_TRIES):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(LOCK_WAIT_S)
+    return False
 
 
 def _work(run: RunFolder, stop: Stop) -> int:
     worker = record_worker(run, os.getpid())
     run.exit_path.unlink(missing_ok=True)
     try:
+        attend(run)
+        run.reserve_path.write_bytes(bytes(RESERVE))
         end = train(run, stop)
-    except UserError as error:
-        end = Exit("failed", str(error), run.last_step())
     except BaseException as error:  # the boundary: every ending is recorded, whatever ended it
-        end = Exit("failed", f"{type(error).__name__}: {error}", run.last_step(), traceback.format_exc())
-    print(end.traceback or f"{end.reason}: {end.message}", flush=True)
-    write_exit(run, replace(end, attempt=worker.attempt))
+        end = failure(run, error)
+    _record(run, replace(end, attempt=worker.attempt))
     return 0 if end.reason in ("finished", "stopped") else 1
+
+
+def _record(run: RunFolder, end: Exit) -> None:
+    """Write and print an ending; where the disk is full, the reserve makes room for it."""
+    with suppress(OSError):  # what cannot be written down any more is `lost` to whoever looks next
+        run.reserve_path.unlink(missing_ok=True)
+        if run.spec_path.exists():  # what is left of a deleted folder is no run
+            write_exit(run, end)
+    with suppress(OSError):
+        print(end.traceback or f"{end.reason}: {end.message}", flush=True)
 
 
 def train(run: RunFolder, stop: Stop) -> Exit:
     """One run, from its spec or its last checkpoint to its end."""
-    spec = run.spec()
+    spec = working_spec(run)
     report = check(spec)
     if report.errors or report.data is None:
         raise UserError(report.errors)
@@ -89,7 +121,7 @@ def train(run: RunFolder, stop: Stop) -> Exit:
         print(report.sandbox, flush=True)
     check_same_data(run, report.data)
     checkpoint = last_checkpoint(run)
-    step = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
+    step = checkpoint_step(checkpoint) if checkpoint else 0
     evaluated = rewind(run, step)
     if stop.requested:
         return Exit("stopped", "Stopped before the first step.", step)
@@ -97,7 +129,7 @@ def train(run: RunFolder, stop: Stop) -> Exit:
     from core.training.arguments import evaluation_due
 
     with Scorer(RoutingTable(spec.rewards)) as scorer:
-        trainer = build_trainer(run, spec, report.data, scorer, stop)
+        trainer = build_trainer(run, spec, report.data, scorer, stop, checkpoint)
         trainer.engine.report(run)
         # TRL counts micro-batches from 0 even on a resume; in the middle of a generation's uses it would sample anew.
         trainer._step = step * trainer.args.gradient_accumulation_steps
@@ -119,42 +151,52 @@ def load_libraries() -> None:
 
 
 def check_same_data(run: RunFolder, data: Data) -> None:
-    """Refuse to go on with other rows than the run was started with: their order would be another."""
-    rows = {"train": task_counts(data.train), "held_out": task_counts(data.held_out)}
+    """Refuse to go on with other rows than the run was started with: it would learn from others than it says."""
+    rows: dict[str, Any] = {"train": task_counts(data.train), "held_out": task_counts(data.held_out)}
+    now = {**rows, "digest": digest(data.train, data.held_out)}
     if not run.data_path.exists():
-        write_atomically(run.data_path, json.dumps(rows, ensure_ascii=False, indent=2))
+        write_atomically(run.data_path, json.dumps(now, ensure_ascii=False, indent=2))
         return
     before = json.loads(run.data_path.read_text(encoding="utf-8"))
-    if before != rows:
-        what = f"the data has changed since the run was started: {before} then, {rows} now."
+    changed = {part: before.get(part) for part in rows} != rows
+    if changed or before.get("digest", now["digest"]) != now["digest"]:  # older versions kept counts alone
+        counts = f"{ {part: before.get(part) for part in rows} } then, {rows} now."
+        told = counts if changed else "as many rows of each task, but not the same."
+        what = f"the data has changed since the run was started: {told}"
         raise UserError(Problem(run.id, what, "Put the old rows back, or start a new run."))
 
 
-def build_trainer(run: RunFolder, spec: RunSpec, data: Data, scorer: Scorer, stop: Stop) -> MultiTaskGRPOTrainer:
-    """Model, adapter, data and rewards put together."""
+def build_trainer(
+    run: RunFolder, spec: RunSpec, data: Data, scorer: Scorer, stop: Stop, checkpoint: Path | None = None
+) -> MultiTaskGRPOTrainer:
+    """Model, adapter, data and rewards put together; the mixture as a checkpoint has it."""
     from core.training.arguments import adapter_config, schedule, trainer_arguments
-    from core.training.trainer import MultiTaskGRPOTrainer, StopAndMark
+    from core.training.stopping import StopAndMark
+    from core.training.trainer import MultiTaskGRPOTrainer
 
     tokenizer = load_tokenizer(spec.model)
     arguments = trainer_arguments(run, spec, rows=len(data.train), evaluate=len(data.held_out) > 0)
     plan = schedule(arguments)
     share = shares(task_counts(data.train), spec.mixing, spec.tasks)
-    order = row_order(column(data.train, "task"), share, plan.prompts, arguments.seed)
+    schedules = schedules_of(RoutingTable(spec.rewards), share)
+    mixture = Mixture(column(data.train, "task"), share, spec.mixing, spec.normalisation, arguments.seed, schedules)
+    if checkpoint:
+        mixture.go_on(checkpoint, plan.prompts_until(checkpoint_step(checkpoint)))
     chat = tokenizer.chat_template is not None
     print(f"{plan.steps} steps, {plan.prompts_per_generation} prompts at once, shares {share}", flush=True)
     try:
         return MultiTaskGRPOTrainer(
             spec=spec,
             scorer=scorer,
-            recorder=Recorder(run, tasks=tuple(share)),
-            order=order,
+            recorder=Recorder(run, tasks=tuple(share), alerts=AlertLog(run, highest_totals(spec))),
+            mixture=mixture,
             model=model_source(spec.model),
             args=arguments,
             train_dataset=rendered(data.train, spec, chat),
             eval_dataset=rendered(data.held_out, spec, chat) if len(data.held_out) else None,
             processing_class=tokenizer,
             peft_config=adapter_config(spec),
-            callbacks=[StopAndMark(lambda: stop.requested)],
+            callbacks=[StopAndMark(run, lambda: stop.requested)],
         )
     except OSError as error:
         mend = "Check the id, the network, or name a folder."
@@ -174,17 +216,14 @@ def rendered(dataset: Dataset, spec: RunSpec, chat: bool) -> Dataset:
 
 def last_checkpoint(run: RunFolder) -> Path | None:
     """The newest whole checkpoint; torn ones, left by a kill in the middle of a save, are removed."""
-    from core.training.trainer import CHECKPOINT_COMPLETE
-
-    found = sorted(run.checkpoints.glob("checkpoint-*"), key=lambda folder: int(folder.name.rpartition("-")[2]))
-    for folder in [folder for folder in found if not (folder / CHECKPOINT_COMPLETE).exists()]:
+    whole = run.whole_checkpoints()
+    for folder in set(run.all_checkpoints()) - set(whole):
         shutil.rmtree(folder)
-        found.remove(folder)
-    return found[-1] if found else None
+    return whole[-1] if whole else None
 
 
 def _fit(run: RunFolder, trainer: MultiTaskGRPOTrainer, checkpoint: Path | None, stop: Stop) -> Exit:
-    from core.training.trainer import StoppedDuringEvaluation
+    from core.training.stopping import StoppedDuringEvaluation
 
     steps = trainer.args.max_steps
     try:
@@ -195,16 +234,30 @@ def _fit(run: RunFolder, trainer: MultiTaskGRPOTrainer, checkpoint: Path | None,
         if trainer.state.global_step:
             trainer._save_checkpoint(trainer.model, trial=None)
             trainer.callback_handler.on_save(trainer.args, trainer.state, trainer.control)
+    check_still_there(run)
     trainer.model.save_pretrained(run.adapter)
     trainer.processing_class.save_pretrained(run.adapter)
     step = trainer.state.global_step
+    save_step(run, step)
+    _write_card(run, step)
     if stop.requested:
         return Exit("stopped", f"Stopped on request after step {step} of {steps}.", step)
     return Exit("finished", f"All {steps} steps done.", step)
 
 
+def _write_card(run: RunFolder, step: int) -> None:
+    """Put a model card in the place of PEFT's blank one."""
+    from core.model_card import write_card
+
+    try:
+        write_card(RunAdapter(run, RESULT, run.adapter, step), run.adapter)
+    except Exception:  # the boundary: a run whose adapter is saved has not failed for want of a text about it
+        traceback.print_exc()
+
+
 def _evaluated(run: RunFolder, step: int) -> bool:
-    return any(record["split"] == "held_out" and record["step"] == step for record in run.records())
+    last = last_record(run.metrics_path, "held_out")
+    return last is not None and last["step"] == step
 
 
 if __name__ == "__main__":

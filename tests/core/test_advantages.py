@@ -173,7 +173,7 @@ def trl_advantages(model, folder, normalisation):
         gradient_checkpointing=False,
         disable_tqdm=True,
         dataloader_pin_memory=False,
-        **normalisation.model_dump(),
+        **normalisation.model_dump(exclude={"task_scale", "task_tokens"}),
     )
     rows = Dataset.from_list([{"prompt": f"{n}?"} for n in range(4)])
     trainer = GRPOTrainer(str(model), [column(k) for k in range(3)], arguments, train_dataset=rows)

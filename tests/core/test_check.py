@@ -56,7 +56,9 @@ def test_a_run_that_fits_has_no_problems_and_its_data(report):
         ({"grpo": {"num_generations": 1}}, "error: grpo.num_generations: a group of 1 has no spread."),
         ({"grpo": {"num_generations": None}}, "error: grpo.num_generations: a group of None has no spread."),
         ({"grpo": {"num_generations": 5}}, "error: grpo.num_generations: a generation batch of 32 completions is not"),
-        ({"grpo": {"per_device_train_batch_size": 0}}, "error: grpo.num_generations: a generation batch of 0 completi"),
+        ({"grpo": {"per_device_train_batch_size": 0}}, "error: grpo.per_device_train_batch_size: found 0; it must be "),
+        ({"grpo": {"num_generations": "eight"}}, "error: grpo.num_generations: found 'eight'; the type is int | None."),
+        ({"grpo": {"learning_rate": -1}}, "error: grpo.learning_rate: found -1; it must be at least 0."),
         ({"grpo": {"generation_batch_size": 12}}, "error: grpo.num_generations: a generation batch of 12 completions"),
         (
             {"grpo": {"num_generations_eval": 3}},
@@ -75,9 +77,9 @@ def test_a_run_that_fits_has_no_problems_and_its_data(report):
         ({"grpo": {"eval_steps": 0}}, "error: grpo.eval_steps: found 0."),
         ({"grpo": {"disable_tqdm": True}}, "error: grpo.disable_tqdm: Signalbox sets this itself."),
         # shares
-        ({"tasks": {"math": {"share": 0.7}, "poetry": {"share": 0.7}}}, "error: tasks: the shares add up to 1.4, more"),
+        ({"tasks": {"math": {"share": 0.7}, "poetry": {"share": 0.7}}}, "error: tasks: the shares add up to 140 %"),
         ({"tasks": {"math": {"share": 1}}}, "error: tasks: the shares leave nothing for poetry."),
-        ({"tasks": {"math": {"share": 0.2}, "poetry": {"share": 0.2}}}, "warning: tasks: the shares add up to 0.4; th"),
+        ({"tasks": {"math": {"share": 0.2}, "poetry": {"share": 0.2}}}, "warning: tasks: the shares add up to 40 %"),
         ({"tasks": {"maths": {"share": 0.2}}}, "error: tasks.maths: the data has no task 'maths'. Did you mean 'math'"),
         # templates
         ({"tasks": {"math": {"prompt_template": "Think."}}}, "error: tasks.math.prompt_template: it uses no column"),
@@ -177,3 +179,17 @@ def test_a_reward_that_fails_on_any_empty_completion_blocks_no_run(report):
     rows = [{"task": "a", "prompt": "?", "answer": str(n)} for n in range(6)]
     found = report(rows, rewards)
     assert [problem.severity for problem in found.problems if "formula" in problem.what] == ["warning"]
+
+
+@pytest.mark.parametrize(
+    ("loss_type", "says"),
+    [
+        ("grpo", "warning: normalisation.task_tokens: loss_type 'grpo' takes the mean of each completion, so this"),
+        ("vespo", "error: normalisation.task_tokens: loss_type 'vespo' cannot be weighted by task."),
+        ("dapo", ""),
+    ],
+)
+def test_tasks_count_alike_only_in_a_loss_that_adds_up_tokens(report, loss_type, says):
+    found = told(report(normalisation={"task_tokens": "equal"}, grpo={"loss_type": loss_type}))
+    assert [line for line in found if "task_tokens" in line and line.startswith(says)] == ([found[0]] if says else [])
+    assert len(found) == bool(says)

@@ -56,6 +56,12 @@ def test_each_completion_has_its_total_advantage_and_rank_before_and_after():
     assert (first.after.total, first.after.advantage, first.after.rank) == (6.0, 4.0, 1)
 
 
+def test_ranks_are_among_the_completions_that_have_a_total_on_both_sides():
+    found = compare(previewed([3, 2, 1]), previewed([nan, 2, 1]), NONE, NONE)
+    assert [(change.before.rank, change.after.rank) for change in found.changes] == [(1, 1), (2, 2)]
+    assert [(change.place) for change in found.unranked] == [0]
+
+
 def test_equal_totals_share_a_rank_and_losing_a_tie_is_no_flip():
     found = compare(previewed([2, 2, 1]), previewed([3, 2, 2]), NONE, NONE)
     ranks = {change.place: (change.before.rank, change.after.rank) for change in found.changes}

@@ -50,7 +50,8 @@ def test_no_words_give_every_reward():
         pytest.param("EXACT match", "exact_match", id="words in any case"),
         pytest.param("number within", "number", id="a title"),
         pytest.param("tool_calls", "tool_calls", id="a column of that name, too"),
-        pytest.param("doubles halve nothing-has-this", None, id="every word must be there"),
+        pytest.param("quality of chrf", "chrf", id="a word that nothing has"),
+        pytest.param("nothing-has-this", None, id="no word at all"),
         pytest.param("fields", "json_fields", id="what it needs"),
     ],
 )

@@ -4,8 +4,10 @@ import math
 import numpy as np
 import pytest
 
+from core.advantages import advantages
 from core.metrics import ScoredBatch, join_batches, mean, most_frequent, reward_records, std, task_records
 from core.scores import Scores
+from core.spec import Normalisation
 
 nan = math.nan
 
@@ -52,7 +54,10 @@ def test_reward_length_and_clipping_are_means_over_the_task():
     ],
 )
 def test_groups_without_signal_are_a_share_of_the_groups(values, groups, share):
-    assert by_task(values, "aaaa", groups)["a"]["zero_std"] == share
+    table, places = np.array(values, dtype=float).reshape(-1, 1), np.array(groups)
+    scores = Scores(("a",) * 4, ("r",), table, np.ones_like(table), {}, np.full_like(table, nan))
+    signal = advantages(scores, places, Normalisation())
+    assert by_task(values, "aaaa", groups, advantages=signal)["a"]["zero_std"] == share
 
 
 def test_the_signal_of_the_tasks_adds_up_to_1():

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from core.mixing import row_order, shares
+from core.mixing import Mixer, shares
 from core.spec import Mixing, TaskSpec
 
 COUNTS = {"a": 30, "b": 10, "c": 10}
+ROOT = 3**0.5
 
 
 @pytest.mark.parametrize(
@@ -12,6 +13,12 @@ COUNTS = {"a": 30, "b": 10, "c": 10}
     [
         pytest.param("equal", {}, {"a": 1 / 3, "b": 1 / 3, "c": 1 / 3}, id="every task the same"),
         pytest.param("natural", {}, {"a": 0.6, "b": 0.2, "c": 0.2}, id="by rows"),
+        pytest.param(
+            "temperature",
+            {},
+            {"a": 3**0.5 / (3**0.5 + 2), "b": 1 / (3**0.5 + 2), "c": 1 / (3**0.5 + 2)},
+            id="by a root",
+        ),
         pytest.param("equal", {"a": 0.5}, {"a": 0.5, "b": 0.25, "c": 0.25}, id="the rest equally"),
         pytest.param("natural", {"b": 0.2}, {"a": 0.6, "b": 0.2, "c": 0.2}, id="the rest by rows"),
         pytest.param("equal", {"a": 0.2, "b": 0.1, "c": 0.1}, {"a": 0.5, "b": 0.25, "c": 0.25}, id="scaled to 1"),
@@ -25,6 +32,16 @@ def test_shares_follow_the_strategy_and_what_is_set(strategy, explicit, expected
 
 def test_a_task_with_other_settings_but_no_share_is_free():
     assert shares({"a": 1, "b": 1}, Mixing(), {"a": TaskSpec(system_prompt="x")}) == {"a": 0.5, "b": 0.5}
+
+
+@pytest.mark.parametrize(("temperature", "like"), [(1.0, "natural"), (1e9, "equal")])
+def test_the_ends_of_the_temperature_are_the_other_strategies(temperature, like):
+    found = shares(COUNTS, Mixing(strategy="temperature", temperature=temperature), {})
+    assert found == pytest.approx(shares(COUNTS, Mixing(strategy=like), {}))
+
+
+def row_order(tags, share, length, seed):
+    return np.array(Mixer(tags, seed).draw(share, length))
 
 
 def tags_of(counts):
@@ -92,3 +109,46 @@ def test_rows_may_stand_in_any_order_in_the_file():
 def test_a_task_with_no_share_never_comes():
     tags = tags_of(COUNTS)
     assert set(tags[row_order(tags, {"a": 1.0, "b": 0.0}, 40, seed=0)]) == {"a"}
+
+
+def test_shares_that_leave_nothing_leave_no_less_than_nothing():
+    asked = {"a": TaskSpec(share=0.8), "b": TaskSpec(share=0.7)}
+    assert shares({"a": 1, "b": 1, "c": 1}, Mixing(), asked)["c"] == 0.0
+
+
+SHARE = {"a": 0.5, "b": 0.3, "c": 0.2}
+
+
+class TestGoingOn:
+    @pytest.mark.parametrize("cut", [0, 1, 17, 60, 133])
+    def test_a_mixer_goes_on_from_the_state_of_another(self, cut):
+        tags = tags_of(COUNTS)
+        first = Mixer(tags, 7)
+        whole = Mixer(tags, 7).draw(SHARE, 150)
+        assert first.draw(SHARE, cut) == whole[:cut]
+        state = first.state
+        first.draw(SHARE, 5)  # what the other does after that is its own
+        assert Mixer(tags, 7, state).draw(SHARE, 150 - cut) == whole[cut:]
+
+    def test_other_shares_take_over_from_the_next_place_on(self):
+        tags = tags_of(COUNTS)
+        mixer = Mixer(tags, 1)
+        mixer.draw(SHARE, 50)
+        later = {"a": 0.1, "b": 0.1, "c": 0.8}
+        assert np.abs(surplus(mixer.draw(later, 200), tags, later)).max() < 2
+
+    def test_a_row_drawn_outside_of_the_share_is_the_tasks_next_and_costs_it_nothing_of_its_share(self):
+        tags = tags_of(COUNTS)
+        plain, other = Mixer(tags, 3), Mixer(tags, 3)
+        extra = [other.another("b") for _ in range(4)]
+        rows, less = plain.draw(SHARE, 100), other.draw(SHARE, 100)
+        assert [tags[i] for i in rows] == [tags[i] for i in less]
+        assert extra + [i for i in less if tags[i] == "b"][:-4] == [i for i in rows if tags[i] == "b"]
+
+    def test_a_task_that_stays_away_for_a_while_comes_back_at_its_share(self):
+        """Not at once as often as it was missed: it had no share then."""
+        tags = tags_of(COUNTS)
+        mixer = Mixer(tags, 3)
+        mixer.draw({"a": 0.5, "b": 0.5}, 100)
+        back = mixer.draw(SHARE, 20)
+        assert sum(tags[i] == "c" for i in back) in (3, 4, 5)

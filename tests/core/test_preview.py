@@ -35,8 +35,8 @@ GROUPS = (
 NORMALISATION = Normalisation()
 
 
-def tokenize(text):
-    return list(text.encode())
+def tokenize(texts):
+    return [list(text.encode()) for text in texts]
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +200,16 @@ def test_progress_is_told_and_who_cancels_is_heard(scorer):
     plan = Plan.model_validate({"rewards": {"math": [{"name": "custom", "params": {"code": sleepy, "timeout_s": 60}}]}})
     with pytest.raises(ScoringCancelled):
         preview(GROUPS[:1], plan, scorer, cancelled=lambda: True)
+
+
+def test_token_ids_of_one_text_reach_the_reward_as_the_command_score_hands_them_over(tmp_path, scorer):
+    route = {"name": "get_repetition_penalty_reward", "params": {"ngram_size": 1}}
+    plan = Plan.model_validate({"rewards": {"t": [route]}})
+    line = {"task": "t", "prompt": "?", "completion": "abc", "completion_ids": [11, 22, 22]}
+    path = tmp_path / "groups.jsonl"
+    path.write_text(json.dumps(line) + "\n")
+    score_file(path, plan, out := io.StringIO())
+    told = json.loads(out.getvalue())
+    found = preview(read_groups(path), plan, scorer)
+    assert told["errors"] == {}
+    assert found.scores.values.tolist() == [[told["rewards"][route["name"]]]]

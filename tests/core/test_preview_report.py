@@ -54,9 +54,9 @@ def test_groups_without_spread_are_counted_and_most_of_them_are_a_warning():
 @pytest.mark.parametrize(
     ("values", "saturated"),
     [
-        ([1] * 19 + [0], "highest"),
+        ([1] * 19 + [0], "best"),
         ([1] * 18 + [0] * 2, None),
-        ([1] * 20, "highest"),
+        ([1] * 20, "best"),
         ([0.5] * 20, "constant"),
         ([1], None),
         ([nan] * 20, None),
@@ -66,7 +66,7 @@ def test_a_reward_is_saturated_where_its_scores_leave_nothing_to_gain(values, sa
     found = report([[value] for value in values], [n // 4 for n in range(len(values))])
     (reward,) = found.rewards
     assert reward.saturated == saturated
-    named = [line for line in says(found) if "its highest" in line or "tells none" in line]
+    named = [line for line in says(found) if "are its best" in line or "tells none" in line]
     assert [line.startswith("rewards.t[0]") for line in named] == [True] * (saturated is not None)
 
 

@@ -49,6 +49,19 @@ def test_gold_below_the_highest_total_names_the_reward_that_holds_it_back():
     assert "of 1.5: length holds back most" in problem.what
 
 
+def test_a_row_that_nothing_can_score_does_not_decide_how_gold_is_written():
+    rows = [{"task": "t", "prompt": f"{n} + 1?", "answer": str(n + 1)} for n in range(3)]
+    rows.append({"task": "t", "prompt": "What now?", "answer": "no number at all"})
+    found = probed([{"name": "math_answer", "params": {"require_box": True}}], rows)
+    assert found.spelling == "in a box"
+
+
+def test_rewards_without_weight_have_no_highest_total_and_nothing_is_paid_in_full():
+    rows = [{"task": "t", "prompt": "Say something."}]
+    found = probed([{"name": "length", "weight": 0, "params": {"minimum": 1, "margin": 1}}], rows)
+    assert (found.highest, found.problems) == (None, ())
+
+
 @pytest.mark.parametrize(
     ("route", "spelling"),
     [
@@ -88,7 +101,7 @@ def test_where_all_rows_have_the_same_answer_there_is_no_wrong_one():
 
 def test_a_reward_that_counts_tokens_gets_them():
     routes = [{"name": "exact_match"}, {"name": "soft_overlong", "params": {"unit": "tokens"}}]
-    found = probed(routes, tokenize=lambda text: text.split())
+    found = probed(routes, tokenize=lambda texts: [text.split() for text in texts])
     assert all(probe.errors == 0 for probe in found.probes)
 
 

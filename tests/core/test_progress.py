@@ -41,6 +41,11 @@ def test_the_time_left_follows_the_pace_of_the_latest_ten_steps():
     assert seconds_left(records) == pytest.approx(6 * 3.0)
 
 
+def test_a_clock_that_jumps_changes_nothing_in_the_time_left():
+    records = [{**record(step=n, seconds=3.0), "time": 1e9 - 3600.0 * n} for n in range(1, 15)]
+    assert seconds_left(records) == pytest.approx(6 * 3.0)
+
+
 def test_evaluations_do_not_count_as_steps():
     assert seconds_left([record(step=10, seconds=1.0), record("held_out", 10, seconds=500.0)]) == 10.0
     assert seconds_left([record("held_out", 0)]) is None

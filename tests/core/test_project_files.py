@@ -9,6 +9,7 @@ from core.errors import UserError
 from core.project_files import export_yaml, export_zip, import_project
 from core.projects import all_projects, create_project, delete_project
 from core.reward_versions import read_version, save_version
+from core.runs import runs_root
 from core.spec import DataSpec, Draft, HeldOut, Route
 from core.uploads import keep_upload
 
@@ -102,6 +103,36 @@ def test_a_file_that_is_no_zip_says_so(tmp_path):
     (tmp_path / "p.zip").write_text("no")
     with pytest.raises(UserError, match="not a zip file"):
         import_project(tmp_path / "p.zip")
+
+
+def test_a_damaged_zip_makes_no_project_wherever_the_damage_is(tmp_path):
+    whole = packed(tmp_path / "whole.zip", {"project.yaml": "name: p", "samples.jsonl": "x" * 50}).read_bytes()
+    refused = 0
+    for place in range(len(whole)):
+        damaged = tmp_path / "p.zip"
+        damaged.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            delete_project(import_project(damaged))  # some bytes, such as times, say nothing
+        except UserError:
+            refused += 1
+        assert all_projects() == []
+    assert refused > len(whole) / 3
+
+
+def test_a_few_lines_that_stand_for_more_than_memory_holds_are_refused(tmp_path):
+    bomb = "a0: &a0 [x, x, x, x, x, x, x, x]\n"
+    bomb += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 8)}]\n" for n in range(1, 9))
+    with pytest.raises(UserError, match="aliases stand for more than"):
+        import_project(packed(tmp_path / "p.zip", {"project.yaml": bomb}))
+
+
+def test_a_zip_takes_no_file_along_that_was_not_uploaded(project, tmp_path):
+    (tmp_path / "secret.jsonl").write_text("{}")
+    path = runs_root() / "uploads" / ".." / ".." / "secret.jsonl"
+    assert path.exists()
+    project.set(data=DataSpec(path=str(path)))
+    with zipfile.ZipFile(export_zip(project, tmp_path)) as archive:
+        assert [name for name in archive.namelist() if name.startswith("data/")] == []
 
 
 def test_a_zip_bomb_is_refused(tmp_path, monkeypatch):

@@ -4,17 +4,22 @@ import threading
 from functools import partial
 
 import pytest
+from toys import bare_spec
 
 from core.errors import UserError
 from core.projects import (
     all_projects,
+    any_project,
     create_project,
     delete_project,
     duplicate_project,
     find_project,
     free_name,
+    project_from_run,
+    projects_root,
     rename_project,
 )
+from core.runs import create_run
 from core.spec import Draft, Mixing, Route
 
 
@@ -127,3 +132,68 @@ def test_a_draft_broken_by_hand_says_where():
     project.draft_path.write_text("rewards: [")
     with pytest.raises(UserError, match="line 1"):
         project.draft()
+
+
+def test_a_folder_without_a_draft_does_not_keep_the_app_from_opening():
+    (projects_root() / "first").mkdir(parents=True)
+    assert any_project().name == "first-2"
+    assert any_project().name == "first-2"
+
+
+def test_a_project_that_cannot_be_written_leaves_nothing_behind(monkeypatch):
+    def full(path, text):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("core.projects.write_atomically", full)
+    with pytest.raises(OSError, match="No space"):
+        create_project("sums")
+    assert list(projects_root().iterdir()) == []
+
+
+def test_a_tab_that_waits_while_its_project_is_deleted_is_told_so_and_writes_nothing():
+    project = create_project("sums")
+    waiting, told = threading.Event(), []
+
+    def tab():
+        waiting.set()
+        try:
+            project.set(model="mine")
+        except UserError as error:
+            told.append(str(error))
+
+    with project.locked():
+        thread = threading.Thread(target=tab)
+        thread.start()
+        waiting.wait(10)
+        project.path.rename(projects_root() / ".gone")  # as a delete does, under the lock
+    thread.join()
+    assert "there is no project 'sums'" in told[0]
+    assert all_projects() == []
+
+
+def test_new_runs_are_named_after_the_project_unless_the_user_named_them():
+    project = rename_project(create_project("one"), "two")
+    assert project.draft().name == "two"
+    assert duplicate_project(project, "three").draft().name == "three"
+    project.set(name="mine")
+    assert duplicate_project(project, "four").draft().name == "mine"
+
+
+def test_a_name_too_long_for_a_folder_in_its_script_is_refused():
+    with pytest.raises(UserError, match="no name for a project"):
+        create_project("𠀀" * 80)
+
+
+class TestFromRun:
+    def test_a_run_becomes_a_draft_that_can_be_changed_and_the_run_stays(self):
+        run = create_run(bare_spec("toy", max_steps=6))
+        before = run.spec_path.read_bytes()
+        first, second = project_from_run(run), project_from_run(run)
+        assert (first.name, second.name) == ("toy", "toy-2")
+        assert first.draft().finished() == run.spec()
+        assert second.draft().name == "toy-2"
+        first.set(grpo={"max_steps": 12})
+        assert run.spec_path.read_bytes() == before
+
+    def test_a_name_that_no_project_may_have_is_changed(self):
+        assert project_from_run(create_run(bare_spec(".hidden"))).name == "hidden"

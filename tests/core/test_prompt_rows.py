@@ -72,3 +72,12 @@ def test_a_prompt_is_text_where_chat_messages_say_no_more():
     }
     named = [{"role": "user", "content": "2+2?", "name": "Ann"}]
     assert as_seen({"prompt": named}, None) == {"prompt": named}
+
+
+def test_rows_are_found_in_data_of_several_pieces_some_of_which_are_held_out(tmp_path):
+    rows = [{"task": "math", "prompt": f"{n}?", "answer": str(n)} for n in range(50)]
+    paths = [str(write_rows(tmp_path / f"{k}.jsonl", rows[k::3])) for k in range(3)]
+    data = load_data(DataSpec(path=tuple(paths), held_out=HeldOut(rows_per_task=5)))
+    wanted = [("math", f"{n}?") for n in range(50)]
+    found = rows_by_prompt(wanted, (data.train, data.held_out), {})
+    assert [found[key].row["answer"] for key in wanted] == [str(n) for n in range(50)]

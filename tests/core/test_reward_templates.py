@@ -20,6 +20,12 @@ def test_a_template_works_as_it_is_in_its_own_contract(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_row_without_a_gold_answer_has_no_score_rather_than_0(name):
+    trial = try_code(template(name).code, "", [{"prompt": "2 + 2?", "answer": None}], ["None"])
+    assert trial.scores == (None,)
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     "columns",
     [(), ("task", "prompt"), ("class", "my column", 'a"b\n    raise SystemExit'), ("gold", "{gold}", "{columns}")],

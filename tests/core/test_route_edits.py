@@ -47,6 +47,12 @@ def test_a_task_without_rewards_goes_back_to_the_default():
     assert keys(remove_route(draft, "math", "exact_match")) == {"default": ["length"]}
 
 
+def test_the_only_reward_that_the_default_gives_is_not_taken_away_in_silence():
+    draft = Draft(rewards={"default": (LENGTH,)})
+    with pytest.raises(UserError, match="by the default route"):
+        remove_route(draft, "math", "length")
+
+
 def test_what_is_gone_is_said_and_changes_nothing():
     draft = Draft(rewards={"math": (EXACT,)})
     for edit in (remove_route, route_of):

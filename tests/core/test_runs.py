@@ -3,12 +3,12 @@
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import threading
+import time
 
-import psutil
 import pytest
 
 from core.errors import UserError
@@ -17,14 +17,15 @@ from core.runs import (
     RunFolder,
     all_runs,
     create_run,
+    find_run,
     kill,
-    launch,
-    launch_and_leave,
     record_worker,
     runs_root,
     state,
     stop,
+    stop_requested,
     worker_process,
+    write_atomically,
     write_exit,
 )
 from core.spec import parse_spec
@@ -60,6 +61,11 @@ class TestCreate:
         with pytest.raises(UserError, match=r"exists already.*resume"):
             create_run(SPEC, run.path)
 
+    def test_a_folder_that_cannot_be_made_is_said_in_words(self, tmp_path):
+        (tmp_path / "file").touch()
+        with pytest.raises(UserError, match="cannot be made: Not a directory"):
+            create_run(SPEC, tmp_path / "file" / "run")
+
     def test_two_runs_of_one_second_get_two_folders(self):
         first, second = create_run(SPEC), create_run(SPEC)
         assert first.path != second.path
@@ -89,11 +95,23 @@ class TestState:
         os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)  # dead, and not yet reaped
         assert state(run) == "lost"
 
+    def test_a_clock_that_is_put_forward_changes_nothing(self, run, worker):
+        record_worker(run, worker.pid)
+        recorded = json.loads(run.process_path.read_text())
+        run.process_path.write_text(json.dumps({**recorded, "started": recorded["started"] - 3600}))
+        assert state(run) == "running"
+
     def test_a_reused_pid_is_another_process(self, run, worker):
         record_worker(run, worker.pid)
         recorded = json.loads(run.process_path.read_text())
-        run.process_path.write_text(json.dumps({**recorded, "started": recorded["started"] - 100}))
+        run.process_path.write_text(json.dumps({**recorded, "ticks": recorded["ticks"] - 1}))
         assert worker_process(run) is None
+
+    def test_a_worker_that_an_earlier_version_wrote_down_is_found_by_its_start_time(self, run, worker):
+        record_worker(run, worker.pid)
+        recorded = json.loads(run.process_path.read_text())
+        run.process_path.write_text(json.dumps({name: recorded[name] for name in ("pid", "started", "attempt")}))
+        assert state(run) == "running"
 
     def test_a_run_that_was_never_started_is_created_and_not_lost(self, run):
         assert state(run) == "created"
@@ -126,6 +144,86 @@ class TestState:
         write_exit(run, Exit("lost", "gone", 0))
         assert sorted(path.name for path in run.path.iterdir()) == ["exit.json", "spec.yaml"]
 
+    def test_a_lost_run_is_lost_where_nothing_can_be_written(self, run, worker, monkeypatch):
+        record_worker(run, worker.pid)
+        worker.kill()
+        worker.wait()
+
+        def full(path, text):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("core.runs.write_atomically", full)
+        assert state(run) == "lost"
+        assert not run.exit_path.exists()
+
+    def test_a_run_that_could_not_start_is_failed_without_ever_having_had_a_worker(self, run):
+        write_exit(run, Exit("failed", "the worker could not start", 0))
+        assert state(run) == "failed"
+
+    @pytest.mark.parametrize("name", ["worker.json", "exit.json", "stop.json"])
+    @pytest.mark.parametrize("text", ["", "{", "[]"])
+    def test_a_file_that_somebody_broke_is_as_if_it_were_not_there(self, run, worker, name, text):
+        record_worker(run, worker.pid)
+        (run.path / name).write_text(text)
+        assert state(run) == ("created" if name == "worker.json" else "running")
+        assert not stop_requested(run)
+
+    def test_corrupt_metrics_do_not_hide_what_state_a_run_is_in(self, run, worker):
+        record_worker(run, worker.pid)
+        worker.kill()
+        worker.wait()
+        run.metrics_path.write_text('{"split": "train", "step": 7}\n{"split": "train", "st\n')
+        assert state(run) == "lost"
+        assert run.exit().step == 7
+
+
+class TestFinding:
+    def test_the_newest_is_first_even_where_the_clock_was_put_back(self, monkeypatch):
+        ahead = time.time_ns() + 3600 * 10**9
+        with monkeypatch.context() as forward:
+            forward.setattr("core.runs.time.time_ns", lambda: ahead)
+            first = create_run(SPEC)
+        second = create_run(SPEC, runs_root() / "second")
+        third = create_run(SPEC, runs_root() / "a-third")
+        assert [run.id for run in all_runs()] == [third.id, second.id, first.id]
+
+    def test_a_run_is_found_by_its_id(self):
+        run = create_run(SPEC)
+        assert find_run(run.id) == run
+
+    def test_a_run_whose_folder_was_deleted_is_said_to_be_none(self):
+        run, other = create_run(SPEC, runs_root() / "one"), create_run(SPEC, runs_root() / "another")
+        shutil.rmtree(run.path)
+        with pytest.raises(UserError, match=r"there is no run 'one'"):
+            find_run("one")
+        assert all_runs() == [other]
+
+
+class TestFiles:
+    def test_what_cannot_be_written_leaves_the_old_file_and_no_scratch(self, tmp_path, monkeypatch):
+        path = tmp_path / "file.json"
+        write_atomically(path, "old")
+
+        def full(descriptor):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("core.runs.os.fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            write_atomically(path, "new")
+        assert path.read_text() == "old"
+        assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["file.json"]
+
+    def test_whole_checkpoints_come_in_the_order_of_their_steps(self, run):
+        for step in (100, 20, 3):
+            (run.checkpoints / f"checkpoint-{step}").mkdir(parents=True)
+            (run.checkpoints / f"checkpoint-{step}" / "complete.json").touch()
+        (run.checkpoints / "checkpoint-200").mkdir()
+        assert [folder.name for folder in run.whole_checkpoints()] == [
+            "checkpoint-3",
+            "checkpoint-20",
+            "checkpoint-100",
+        ]
+
 
 class TestRecords:
     def test_a_torn_last_line_is_left_for_the_next_read(self, run):
@@ -140,26 +238,6 @@ class TestRecords:
         assert run.last_step() == 0
 
 
-class TestLaunch:
-    def test_a_worker_that_cannot_start_is_said_in_words(self, run, monkeypatch):
-        monkeypatch.setattr(sys, "executable", "/bin/false")
-        with pytest.raises(UserError, match=r"could not start.*worker\.log"):
-            launch(run)
-
-    def test_a_worker_that_nobody_waits_for_leaves_no_process_behind(self, run):
-        launch_and_leave(run)  # its data is not there, so it ends at once
-        waiting = next(thread for thread in threading.enumerate() if thread.name == f"end of {run.id}")
-        waiting.join(60)
-        assert state(run) == "failed"
-        assert [child for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE] == []
-
-    def test_a_finished_run_is_not_started_again(self, run, worker):
-        attempt = record_worker(run, worker.pid).attempt
-        write_exit(run, Exit("finished", "All 3 steps done.", 3, attempt=attempt))
-        with pytest.raises(UserError, match="finished already"):
-            launch(run)
-
-
 class TestStop:
     def test_stop_asks_politely(self, run, worker):
         record_worker(run, worker.pid)
@@ -170,6 +248,16 @@ class TestStop:
         record_worker(run, worker.pid)
         kill(run)
         assert worker.wait(timeout=10) == -signal.SIGKILL
+
+    def test_a_full_disk_does_not_keep_it_from_being_stopped(self, run, worker, monkeypatch):
+        record_worker(run, worker.pid)
+
+        def full(path, text):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("core.runs.write_atomically", full)
+        stop(run)
+        assert worker.wait(timeout=10) == -signal.SIGTERM
 
     @pytest.mark.parametrize("action", [stop, kill])
     def test_there_is_nothing_to_end_in_a_run_that_does_not_run(self, run, action):

@@ -46,6 +46,13 @@ class TestGroups:
         assert first == Group({"task": "math", "prompt": "2+2?", "answer": "4"}, ("4", "5"))
         assert second.completions == ("six",)
 
+    def test_of_a_long_file_the_first_groups_are_taken_and_it_is_said(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("core.sample_file.MOST_GROUPS", 2)
+        rows = [{"task": "math", "prompt": f"{n}?", "completion": "4"} for n in range(5)]
+        found = read_samples(write_rows(tmp_path / "s.jsonl", rows))
+        assert [group.prompt for group in found.groups] == ["0?", "1?"]
+        assert "the first 2 of its 5 groups" in str(found.warnings[0])
+
     @pytest.mark.parametrize("name", ["s.csv", "s.json"])
     def test_texts_of_the_same_row_are_one_group_in_every_format(self, tmp_path, name):
         rows = [["math", "2+2?", "4"], ["math", "3+3?", "6"], ["math", "2+2?", "5"]]

@@ -108,6 +108,14 @@ class TestSample:
         assert [done for done, _ in told] == sorted(done for done, _ in told)
         assert told[-1] == (16 * 3 * 6, 16 * 3 * 6)
 
+    def test_texts_are_told_while_they_are_sampled_and_each_is_the_beginning_of_what_it_becomes(self, sampler, model):
+        told = []
+        long = SamplingSettings(num_generations=2, max_completion_length=400)
+        (group,) = sampler.sample(model, ROWS[:1], TASKS, long, stream=lambda *said: told.append(said))
+        assert {row for row, _ in told} == {0}
+        for _, texts in told:
+            assert all(whole.startswith(part) for whole, part in zip(group.completions, texts, strict=True))
+
     def test_a_cancelled_sampling_gives_what_was_whole_and_leaves_the_model_warm(self, sampler, model, long_sampling):
         cancel, thread, found = long_sampling
         before = process(sampler)
@@ -197,3 +205,18 @@ def test_the_embedded_model_answers(monkeypatch):
     assert group.completions[0] == group.completions[1]
     assert group.clipped == (False, False)
     assert json.dumps(group.group.fields)
+
+
+class TestHalfALine:
+    def test_a_worker_that_dies_in_the_middle_of_a_reply_is_noticed_and_replaced(self, tmp_path, monkeypatch, model):
+        folder = tmp_path / "path"
+        folder.mkdir()
+        (folder / "torn_worker.py").write_text("import sys; print('{\"id\": 1, \"en', end='', flush=True)")
+        monkeypatch.setenv("PYTHONPATH", str(folder))
+        monkeypatch.setattr("core.sampling_process.WORKER", "torn_worker")
+        sampler = Sampler()
+        with pytest.raises(UserError, match="ended"):
+            sampler.token_ids(model, ["four"])
+        monkeypatch.undo()
+        assert list(map(len, sampler.token_ids(model, ["four"]))) == [4]
+        sampler.close()

@@ -12,7 +12,7 @@ from core.errors import UserError
 from core.preview import Group
 from core.routing import RoutingTable
 from core.runs import create_run
-from core.samples import example_groups, run_groups, typed_group
+from core.samples import example_groups, merged, run_groups, typed_group
 from core.scoring import Scorer
 from core.spec import Route, parse_spec
 from rewards import registry
@@ -39,6 +39,18 @@ class TestTyped:
     def test_no_text_is_an_error(self, text):
         with pytest.raises(UserError, match="there is no text"):
             typed_group(ROW, text)
+
+
+class TestMerged:
+    def test_groups_of_the_same_row_become_one_in_their_order(self):
+        other = Group({**ROW, "answer": "5"}, ("5",))
+        found = merged([Group(ROW, ("4",)), other, Group(ROW, ("four", "IV"))])
+        assert found == (Group(ROW, ("4", "four", "IV")), other)
+
+    def test_completions_with_token_ids_and_answers_to_who_knows_what_stay_apart(self):
+        counted = Group({**ROW, "completion_ids": [[1]]}, ("4",))
+        bare = Group({"task": "math", "prompt": ""}, ("4",))
+        assert merged([counted, counted, bare, bare]) == (counted, counted, bare, bare)
 
 
 @pytest.fixture

@@ -1,118 +1,118 @@
-"""The series that the page draws: what the records say, read as they grow."""
+"""The series that the page draws say what the records say, and nothing that they do not."""
 
 import json
 
+import numpy as np
 import pytest
+from toy_runs import lines, record, reward_entry, task_entry
 
-from core import series as module
-from core.runs import RunFolder, write_atomically
-from core.series import Curve, Series, follow
-
-
-def record(step, split="train", **rewards):
-    tasks = [{"task": task, "reward": reward, "scored": 8} for task, reward in rewards.items()]
-    return {"step": step, "steps": 10, "split": split, "tasks": tasks}
+from core.columns import Columns, Key
+from core.series import LATEST, Series
 
 
-def append(run, *records):
-    with run.metrics_path.open("a") as file:
-        file.writelines(json.dumps(one) + "\n" for one in records)
+def series(*records):
+    return Series.of(lines(records))
 
 
-@pytest.fixture
-def run(tmp_path):
-    return RunFolder(tmp_path)
-
-
-class TestCurve:
-    def test_the_first_value_counts_in_full(self):
-        curve = Curve()
-        curve.add(1, 0.5, 8)
-        assert curve.smoothed == [0.5]
-
-    def test_a_constant_stays_what_it_is(self):
-        curve = Curve()
-        for step in range(50):
-            curve.add(step, 0.3, 8)
-        assert curve.smoothed == pytest.approx([0.3] * 50)
-
-    def test_it_lags_behind_a_step_up(self):
-        curve = Curve()
-        for step, reward in enumerate([0.0] * 10 + [1.0] * 3):
-            curve.add(step, reward, 8)
-        assert 0 < curve.smoothed[10] < curve.smoothed[11] < curve.smoothed[12] < 1
+RECORDS = (
+    record(0, {"math": 0.1, "code": 0.2}, split="held_out"),
+    record(1, {"math": 0.25, "code": None}),
+    record(2, {"math": 0.5}),
+)
 
 
 class TestSeries:
-    RECORDS = (record(0, "held_out", math=0.1, code=0.2), record(1, math=0.25, code=None), record(2, math=0.5))
-
     def test_a_step_without_a_total_is_left_out_and_never_0(self):
-        series = Series.of(self.RECORDS)
-        assert series.tasks == ["math", "code"]
-        assert (series.train["code"].steps, series.train["math"].steps) == ([], [1, 2])
-        assert (series.train["math"].rewards, series.train["math"].scored) == ([0.25, 0.5], [8, 8])
+        found = series(*RECORDS)
+        assert found.tasks == ["math", "code"]
+        steps, rewards = found.train.known(Key("reward", "math"))
+        assert (steps.tolist(), rewards.tolist()) == ([1, 2], [0.25, 0.5])
+        assert len(found.train.known(Key("reward", "code"))[0]) == 0
 
     def test_evaluations_are_apart_from_training(self):
-        series = Series.of(self.RECORDS)
-        assert (series.held_out["math"].steps, series.held_out["math"].rewards) == ([0], [0.1])
-        assert [one["step"] for one in series.evaluations] == [0]
+        held_out = series(*RECORDS).held_out
+        assert held_out.steps.tolist() == [0]
+        assert held_out.last(Key("reward", "code")) == pytest.approx(0.2)
+
+    def test_every_number_of_a_reward_has_its_column(self):
+        entry = task_entry("math", 0.5) | {
+            "rewards": [reward_entry("exact", 0.4, errors=3), reward_entry("brief", 0.6)]
+        }
+        found = series(record(1, [entry, task_entry("code", 0.1, ["exact"])]))
+        assert found.rewards("math") == ["exact", "brief"]
+        assert found.train.last(Key("errors", "math", "exact")) == 3
+        assert found.train.last(Key("mean", "math", "brief")) == pytest.approx(0.6)
+        assert found.train.last(Key("mean", "code", "exact")) == pytest.approx(0.1)
+
+    def test_seconds_memory_and_the_trainers_metrics_have_theirs_under_their_names(self):
+        train = series(record(1, {"math": 0.5}, trainer={"kl": 0.25, "never_drawn": 1.0})).train
+        assert train.last(Key("seconds/generate")) == 1.0
+        assert train.last(Key("memory/process_gb")) == 1.5
+        assert train.last(Key("kl")) == 0.25
+        assert Key("never_drawn") not in train
+        assert Key("memory/device_gb") not in train
+
+    def test_records_of_before_memory_was_recorded_are_read(self):
+        old = {name: value for name, value in record(1, {"math": 0.5}).items() if name != "memory"}
+        assert series(old).train.last(Key("reward", "math")) == 0.5
 
     def test_only_the_latest_training_records_are_kept_whole(self):
-        series = Series.of(record(step, math=0.5) for step in range(1, 100))
-        assert [one["step"] for one in series.latest] == list(range(90, 100))
-        assert len(series.train["math"].steps) == 99
+        found = series(*(record(step, {"math": 0.5}) for step in range(1, 100)))
+        assert [one["step"] for one in found.latest] == list(range(100 - LATEST, 100))
+        assert found.train.length == 99
+
+    def test_records_added_one_by_one_are_the_same_series(self):
+        records = [record(step, {"math": step / 100, "code": None if step % 2 else 0.5}) for step in range(1, 90)]
+        whole, grown = series(*records), Series()
+        for one in records:
+            grown.add(lines([one]))
+        assert grown.train.keys == whole.train.keys
+        for key in whole.train.keys:
+            np.testing.assert_array_equal(grown.train.values(key), whole.train.values(key))
+        assert (grown.latest, grown.last) == (whole.latest, whole.last)
 
     def test_a_step_that_uses_completions_again_has_none_of_its_own(self):
-        assert Series.of([record(1, math=0.5), record(2)]).sampled == 1
-        assert Series.of([]).sampled is None
+        assert series(record(1, {"math": 0.5}), record(2)).sampled == 1
+        assert Series().sampled is None
+
+    def test_a_line_that_is_no_record_is_passed_over(self):
+        found = Series.of(lines([record(1, {"math": 0.5})]) + b'{"step": 2, "ste\n' + lines([record(3, {"math": 0.7})]))
+        assert found.train.steps.tolist() == [1, 3]
+
+    def test_numbers_written_as_whole_ones_are_numbers(self):
+        text = json.dumps(record(1, {"math": 1}, trainer={"loss": 0})).encode() + b"\n"
+        assert Series.of(text).train.last(Key("loss")) == 0.0
+
+    def test_before_and_after_are_the_first_and_last_evaluation(self):
+        later = record(5, {"math": 0.6, "code": None}, split="held_out")
+        assert series(*RECORDS).before_and_after("math") == (pytest.approx(0.1), None)
+        assert series(*RECORDS, later).before_and_after("math") == (pytest.approx(0.1), pytest.approx(0.6))
+        assert series(*RECORDS, later).before_and_after("code") == (pytest.approx(0.2), None)
 
 
-class TestFollow:
-    def test_what_is_appended_is_added(self, run):
-        append(run, record(1, math=0.1))
-        assert follow(run).train["math"].steps == [1]
-        append(run, record(2, math=0.2))
-        assert follow(run).train["math"].steps == [1, 2]
+class TestColumns:
+    def test_a_snapshot_does_not_grow(self):
+        columns = Columns()
+        for step in range(1, 200):
+            columns.put(Key("reward"), columns.add_rows(np.array([step])) + np.arange(1), np.array([step / 10]))
+            if step == 100:
+                seen = columns.snapshot()
+        assert (seen.length, columns.length) == (100, 199)
+        np.testing.assert_allclose(seen.values(Key("reward")), np.arange(1, 101) / 10, rtol=1e-6)
 
-    def test_what_was_read_is_not_read_again(self, run, monkeypatch):
-        append(run, *(record(step, math=0.1) for step in range(1, 50)))
-        follow(run)
-        read = []
-        monkeypatch.setattr(Series, "add", lambda self, one: read.append(one["step"]))
-        append(run, record(50, math=0.2))
-        follow(run)
-        assert read == [50]
+    def test_what_comes_later_is_unknown_before(self):
+        columns = Columns()
+        columns.add_rows(np.array([1, 2]))
+        columns.put(Key("kl"), columns.add_rows(np.array([3])) + np.arange(1), np.array([0.5]))
+        assert columns.known(Key("kl"))[0].tolist() == [3]
+        assert np.isnan(columns.values(Key("other"))).all()
 
-    def test_a_torn_last_line_is_left_for_the_next_read(self, run):
-        append(run, record(1, math=0.1))
-        whole = json.dumps(record(2, math=0.2)) + "\n"
-        with run.metrics_path.open("a") as file:
-            file.write(whole[:20])
-        assert follow(run).train["math"].steps == [1]
-        with run.metrics_path.open("a") as file:
-            file.write(whole[20:])
-        assert follow(run).train["math"].steps == [1, 2]
-
-    def test_a_resume_that_takes_steps_out_is_followed(self, run):
-        append(run, *(record(step, math=0.1) for step in range(1, 6)))
-        follow(run)
-        write_atomically(run.metrics_path, "".join(json.dumps(record(step, math=0.3)) + "\n" for step in range(1, 9)))
-        assert follow(run).train["math"].rewards == [0.3] * 8
-
-    def test_a_file_that_became_shorter_is_read_again(self, run):
-        append(run, *(record(step, math=0.1) for step in range(1, 6)))
-        follow(run)
-        run.metrics_path.write_text(json.dumps(record(1, math=0.4)) + "\n")
-        assert follow(run).train["math"].rewards == [0.4]
-
-    def test_a_run_without_metrics_is_empty_and_a_deleted_one_is_empty_again(self, run):
-        assert follow(run).last is None
-        append(run, record(1, math=0.1))
-        follow(run)
-        run.metrics_path.unlink()
-        assert follow(run).last is None
-
-    def test_only_so_many_runs_are_kept(self, tmp_path):
-        for n in range(3 * module.RUNS_FOLLOWED):
-            follow(RunFolder(tmp_path / str(n)))
-        assert len(module._followed) == module.RUNS_FOLLOWED
+    @pytest.mark.parametrize("gap", [0, 50])
+    def test_the_newest_values_are_found_however_far_apart_they_are(self, gap):
+        columns = Columns()
+        for n in range(5):
+            columns.put(Key("kl"), columns.add_rows(np.array([n * (gap + 1)])) + np.arange(1), np.array([float(n)]))
+            columns.add_rows(np.arange(gap) + n * (gap + 1) + 1)
+        assert columns.recent(Key("kl"), 3).tolist() == [2.0, 3.0, 4.0]
+        assert columns.recent(Key("kl"), 9).tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+        assert columns.recent(Key("none"), 3).tolist() == []

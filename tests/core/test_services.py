@@ -1,7 +1,10 @@
 """Samples are scored once for all tabs, again when they or the routes change, and not for another weight."""
 
+import threading
+
 import pytest
 
+from core.errors import UserError
 from core.preview import Group, write_groups
 from core.projects import create_project
 from core.services import Services, asks_outside
@@ -86,3 +89,40 @@ def test_a_judge_is_asked_when_told_to_and_not_before(services, project):
     assert not asks_outside({"math": (EXACT,)})
     project.set(rewards={"math": (judge,)})
     assert services.scored(project).job is None
+
+
+def test_of_two_tabs_that_look_at_once_one_scores_and_what_is_known_is_of_the_routes_of_now(services, project):
+    settled(services, project)
+    tables = [(EXACT,), (EXACT, Route(name="length", params={"maximum": 1, "margin": 1}))]
+
+    def tab(n):
+        for turn in range(5):
+            project.set(rewards={"math": tables[(turn + n) % 2]})
+            services.scored(project)
+
+    tabs = [threading.Thread(target=tab, args=(n,)) for n in range(2)]
+    for each in tabs:
+        each.start()
+    for each in tabs:
+        each.join()
+    found = services.scored(project)
+    while not found.fresh:
+        job = services.jobs.get("score sums")
+        assert job.wait(60)
+        assert job.state in ("finished", "cancelled")
+        found = services.scored(project)
+    assert found.preview.scores.keys == tuple(route.key for route in project.draft().rewards["math"])
+
+
+def test_a_project_is_not_left_while_work_goes_on_whose_result_would_be_lost(services, project):
+    gate = threading.Event()
+    job = services.jobs.start("sample sums", lambda job: gate.wait(10))
+    with pytest.raises(UserError, match="goes on: sample sums"):
+        services.leave(project)
+    gate.set()
+    assert job.wait(10)
+    settled(services, project)
+    services.leave(project)
+    assert services.jobs.get("score sums") is None
+    first = services.scored(project).job  # scored anew, as a project of that name that nobody knows
+    assert first is services.jobs.get("score sums")

@@ -28,6 +28,19 @@ def test_a_task_whose_groups_have_no_spread_takes_nothing_of_the_signal():
     assert (dead.rewards[0].lowest, dead.rewards[0].highest) == (1.0, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("values", "flat"),
+    [
+        pytest.param([[0, 10], [1, 0]], 0, id="the same total of standardised rewards that differ"),
+        pytest.param([[1, 0.5], [1, nan]], 1, id="another total, but no reward has any spread"),
+    ],
+)
+def test_a_group_is_flat_where_no_completion_has_an_advantage_whatever_the_totals_say(values, flat):
+    gdpo = Normalisation(multi_objective_aggregation="normalize_then_sum")
+    (task,) = signals("aa", values, weights=[[1, 0.1]] * 2, groups=[0, 0], normalisation=gdpo)
+    assert task.flat_groups == flat
+
+
 def test_where_nothing_has_spread_no_task_has_a_share():
     assert [task.share for task in signals("ab", [[0], [1]], groups=[0, 1])] == [None, None]
 

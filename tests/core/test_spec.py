@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from core.documents import parse_yaml
 from core.errors import UserError
-from core.spec import Draft, RunSpec, parse_spec, parse_yaml, read_plan, read_spec
+from core.spec import Draft, RunSpec, parse_spec, read_plan, read_spec
 
 SMALLEST = {"data": {"path": "rows.jsonl"}, "rewards": {"math": [{"name": "math_answer"}]}}
 
@@ -47,7 +48,11 @@ def test_a_spec_cannot_be_changed():
         (changed(rewards={"a": [{"name": "x"}, {"weight": 1}]}), "rewards.a[1].name:", "missing"),
         (changed(tasks={"math": {"shar": 0.5}}), "tasks.math.shar:", "Did you mean 'share'?"),
         (changed(mixing={"strtegy": "equal"}), "mixing.strtegy:", "Did you mean 'strategy'?"),
-        (changed(normalisation={"scale": "group"}), "normalisation.scale:", "Did you mean 'scale_rewards'?"),
+        (
+            changed(normalisation={"scale_reward": "group"}),
+            "normalisation.scale_reward:",
+            "Did you mean 'scale_rewards'?",
+        ),
         # values of the wrong kind
         (changed(data=None), "run.yaml: data:", "None"),
         (changed(rewards={}), "run.yaml: rewards:", "at least 1"),
@@ -58,7 +63,7 @@ def test_a_spec_cannot_be_changed():
         (changed(tasks={"math": None}), "tasks.math:", "None"),
         (changed(tasks={"math": {"share": 0}}), "tasks.math.share:", "greater than 0"),
         (changed(tasks={"math": {"share": 1.5}}), "tasks.math.share:", "1.5"),
-        (changed(mixing={"strategy": "round"}), "mixing.strategy:", "'equal' or 'natural'"),
+        (changed(mixing={"strategy": "round"}), "mixing.strategy:", "'natural' or 'temperature'"),
         (changed(normalisation={"scale_rewards": "all"}), "normalisation.scale_rewards:", "'batch'"),
         (changed(name="two words"), "run.yaml: name:", "'two words'"),
         (changed(name=""), "run.yaml: name:", "''"),

@@ -52,9 +52,22 @@ def address(served):
     yield answering(f"http://127.0.0.1:{port}/", server)
     server.terminate()
     server.wait()
+    end_runs(served)
+
+
+def end_runs(served):
+    """No run is alive or waits after this."""
+    (served / "runs" / "queue.json").unlink(missing_ok=True)  # or the end of one run would be the start of the next
     for run in map(RunFolder, (served / "runs").glob("2*")):
         if worker_process(run):
             kill(run)
+
+
+@pytest.fixture
+def runs_end(served):
+    """A run that the test leaves alive, as a failed one does, is ended: another test's run would wait for it."""
+    yield
+    end_runs(served)
 
 
 def answering(url, server, patience_s=60):
@@ -92,8 +105,9 @@ def open_page(browser, address, project):
     def open_page(view, width=1280, height=900, scheme="light", name=project.name):
         page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
         page.set_default_timeout(PATIENCE_MS)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("pageerror", lambda error: complaints.append(f"{error}\n{error.stack}"))
         page.goto(f"{address}?project={name}&view={view}")
+        page.wait_for_selector("#main.ready")
         opened.append(page)
         return page
 

@@ -12,11 +12,15 @@ from ui.data_edits import (
     drop_task,
     forget,
     keep_name,
+    remove_rule,
     rename_task,
     restore_task,
+    set_held_out,
     set_share,
     strangers,
+    tag_file,
     tag_rest,
+    tag_row,
     tags_of,
 )
 from ui.data_mapping import answer_column, choose_answer_column, choose_prompt_column, choose_task_column
@@ -90,6 +94,34 @@ def test_a_task_is_split_under_the_name_that_people_see(draft):
     assert counts(found) == {"small": 4, "x": 16, "b": 20, "c": 20}
 
 
+def test_a_task_with_rows_tagged_by_hand_is_split_and_no_other(draft):
+    mended = tag_row(draft, "rows.jsonl line 1", "b")
+    found = add_rule(mended, "prompt", "matches", r"\b[0-9]\?", "small", within="b")
+    whole = counts(mended)
+    assert counts(found)["a"] == whole["a"]
+    assert counts(found)["c"] == whole["c"]
+    assert counts(found)["b"] + counts(found)["small"] == whole["b"]
+
+
+def test_a_split_task_is_split_again(draft):
+    found = add_rule(draft, "prompt", "matches", r"\b[0-9]\?", "small", within="a")
+    again = add_rule(found, "prompt", "contains", " 3", "three", within="small")
+    assert counts(again)["three"] == 1
+    assert counts(again)["a"] == counts(found)["a"]
+
+
+def test_a_file_of_another_tag_forgets_how_the_old_one_was_renamed(draft):
+    file = tag_file(draft, "rows.jsonl", "extra")
+    renamed_file = rename_task(file, "extra", "mood", {"extra"})
+    assert tags_of(renamed_file).rename == {"extra": "mood"}
+    assert tags_of(tag_file(renamed_file, "rows.jsonl", "other")).rename == {}
+
+
+def test_undoing_a_merge_leaves_no_name_that_is_its_own(draft):
+    merged = renamed(draft, ("a", "b"))
+    assert tags_of(keep_name(merged, "a")).rename == {}
+
+
 def test_a_rule_for_all_rows(draft):
     assert counts(add_rule(draft, "answer", "equals", "7", "seven")) == {"a": 20, "b": 19, "c": 20, "seven": 1}
 
@@ -137,3 +169,38 @@ def test_a_share_in_per_cent(draft, percent, share):
 def test_what_is_no_share(draft, percent):
     with pytest.raises(UserError, match="no part of a batch"):
         set_share(draft, "a", percent)
+
+
+def test_the_number_of_held_out_rows(draft):
+    assert set_held_out(draft, " 3 ").data.held_out.rows_per_task == 3
+    assert set_held_out(draft, "0").data.held_out.rows_per_task == 0
+
+
+@pytest.mark.parametrize("rows", ["", "a few", "-1", "2.5", "1e99999"])
+def test_what_is_no_number_of_held_out_rows(draft, rows):
+    with pytest.raises(UserError, match="no number of rows"):
+        set_held_out(draft, rows)
+
+
+class TestRemoveRule:
+    @pytest.fixture
+    def ruled(self, draft):
+        for text in ("1", "2", "3"):
+            draft = add_rule(draft, "prompt", "contains", text, "x")
+        return draft
+
+    def texts(self, draft):
+        return [rule.contains for rule in tags_of(draft).rules]
+
+    def test_the_rule_that_was_shown_goes_and_no_other_where_one_before_it_is_gone(self, ruled):
+        first, second, _ = tags_of(ruled).rules
+        found = remove_rule(remove_rule(ruled, first, 0), second, 1)
+        assert self.texts(found) == ["3"]
+
+    def test_a_rule_that_is_gone_already_takes_no_other_along(self, ruled):
+        first = tags_of(ruled).rules[0]
+        assert self.texts(remove_rule(remove_rule(ruled, first, 0), first, 0)) == ["2", "3"]
+
+    def test_of_two_that_are_alike_the_one_at_its_place_goes(self, ruled):
+        again = add_rule(ruled, "prompt", "contains", "1", "x")
+        assert self.texts(remove_rule(again, tags_of(again).rules[3], 3)) == ["1", "2", "3"]

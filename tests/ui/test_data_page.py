@@ -1,12 +1,14 @@
 """The page Data in a real browser: rows are chosen, mapped, tagged, mended, mixed and looked at."""
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import expect
 from toys import tagged_rows, write_rows
 
 from core.data import load_data, task_counts
+from core.spec import TaskSpec
 
 
 @pytest.fixture
@@ -64,14 +66,14 @@ def test_the_example_is_one_click(page, project):
 
 def test_a_csv_with_odd_columns_is_mapped_in_place_and_gets_rewards(page, project, tmp_path):
     rows = [[n, f"{n} plus 1?", n + 1, ["sums", "more"][n % 2]] for n in range(40)]
-    upload(page, write_csv(tmp_path / "odd.csv", ["Nr", "Frage", "Loesung", "Sorte"], rows))
+    upload(page, write_csv(tmp_path / "odd.csv", ["Nr", "Satz", "Wert", "Sorte"], rows))
     expect(head(page)).to_contain_text("odd.csv cannot be used yet")
-    expect(head(page)).to_contain_text("there is no column 'prompt'. Known: Frage, Loesung, Nr, Sorte.")
-    pick(page, "prompt-column", "Frage")
+    expect(head(page)).to_contain_text("there is no column 'prompt'. Known: Nr, Satz, Sorte, Wert.")
+    pick(page, "prompt-column", "Satz")
     expect(head(page)).to_contain_text("all of one task")
     pick(page, "task-column", "Sorte")
     expect(head(page)).to_contain_text("in 2 tasks")
-    pick(page, "answer-column", "Loesung")
+    pick(page, "answer-column", "Wert")
     expect(page.locator("#browse-rows dt", has_text="answer").first).to_be_visible()
     assert {task: route.name for task, (route,) in project.draft().rewards.items()} == {
         "sums": "math_answer",
@@ -228,6 +230,94 @@ def test_it_fits_a_narrow_window_in_light_and_dark(open_page, project, tmp_path,
     assert page.locator("#browse-rows").bounding_box()["width"] <= 390
 
 
+def test_a_refused_rule_leaves_the_form_as_it_is(page, project, tmp_path):
+    rows = [{"task": "ab"[n % 2], "prompt": f"number {n}?", "answer": str(n)} for n in range(40)]
+    upload(page, write_rows(tmp_path / "rows.jsonl", rows))
+    expect(lines(page)).to_have_count(2)
+    page.get_by_text("Tags: by file, by rule, tasks left out").click()
+    pick(page, "rule-column", "answer")
+    pick(page, "rule-within", "a")
+    page.get_by_label("become the task").fill("low")
+    page.get_by_role("button", name="Add the rule").click()
+    expect(page.get_by_text("the rule says no text to look for").first).to_be_visible()
+    page.get_by_label("this text").fill("1")
+    expect(page.locator("#rule-column input")).to_have_value("answer")
+    expect(page.locator("#rule-within input")).to_have_value("a")
+    page.get_by_role("button", name="Add the rule").click()
+    expect(lines(page)).to_have_count(3)
+    (rule,) = project.draft().data.tags.rules
+    assert (rule.column, rule.within, rule.task) == ("answer", "a", "low")
+
+
+def test_the_ways_to_choose_rows_stay_open_while_one_is_filled_in(page, project, tmp_path):
+    upload(page, write_rows(tmp_path / "rows.jsonl", tagged_rows(20)))
+    expect(lines(page)).to_have_count(2)
+    page.get_by_text("Choose other rows, or more").click()
+    page.get_by_role("tab", name="Hugging Face Hub").click()
+    page.get_by_placeholder("openai/gsm8k").fill("openai/gsm8k")
+    project.change(lambda draft: draft.model_copy(update={"tasks": {"short": TaskSpec(share=0.25)}}))  # another tab
+    expect(page.get_by_label("Share of short in training, in %")).to_have_value("25")
+    expect(page.get_by_placeholder("openai/gsm8k")).to_be_visible()
+
+
+def test_the_filter_that_is_shown_is_the_one_that_is_used(page, project, tmp_path):
+    rows = [{"task": "ab"[n % 2], "prompt": f"number {n}?"} for n in range(80)]
+    upload(page, write_rows(tmp_path / "rows.jsonl", rows))
+    expect(lines(page)).to_have_count(2)
+    pick(page, "browse-task", "a")
+    shown = page.locator("#browse-rows")
+    expect(shown).to_contain_text(re.compile("1 to 10 of 3"))
+    enter(name_of(page, "a"), "first")
+    expect(page.locator("#browse-task input")).to_have_value("every task")
+    expect(shown).to_contain_text(re.compile("1 to 10 of [67]"))
+    expect(shown).to_contain_text("number 1?")
+
+
+def test_what_is_edited_while_rows_are_read_is_done_after_that(page, project, tmp_path):
+    path = tmp_path / "large.jsonl"
+    line = json.dumps({"task": "T", "prompt": "N " + "word " * 40, "answer": "1"})
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(line.replace("T", "ab"[n % 2]).replace("N", str(n)) + "\n" for n in range(60_000))
+    upload(page, path)
+    expect(lines(page)).to_have_count(2)
+    enter(name_of(page, "a"), "first")
+    enter(name_of(page, "b"), "second")
+    enter(page.locator("#rows-per-task input"), "3")
+    expect(name_of(page, "first")).to_be_visible()
+    expect(name_of(page, "second")).to_be_visible()
+    expect(head(page)).to_contain_text("and 6 held out")
+    expect(page.get_by_text("this is being done already")).to_have_count(0)
+    assert set(project.draft().rewards) == {"first", "second"}
+
+
+def test_enter_in_the_number_of_held_out_rows_counts_once(page, project, tmp_path):
+    upload(page, write_rows(tmp_path / "rows.jsonl", tagged_rows(40)))
+    expect(lines(page)).to_have_count(2)
+    field = page.locator("#rows-per-task input")
+    field.fill("2")
+    field.press("Enter")
+    field.press("Tab")
+    expect(head(page)).to_contain_text("and 4 held out")
+    expect(page.get_by_text("this is being done already")).to_have_count(0)
+
+
+def test_a_long_text_is_copied_also_where_the_browser_has_no_clipboard(page, tmp_path):
+    rows = [{"task": "ab"[n % 2], "prompt": f"question {n}: " + "word " * 60} for n in range(20)]
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    page.reload()
+    page.wait_for_selector("#main.ready")
+    upload(page, write_rows(tmp_path / "rows.jsonl", rows))
+    long = page.locator("#browse-rows details").first
+    long.locator("summary").click()
+    long.get_by_role("button", name="Copy").click()
+    expect(long.get_by_role("button", name="Copied")).to_be_visible()
+    page.locator("#browse-text textarea, #browse-text input").first.focus()
+    page.keyboard.press("Control+V")
+    expect(page.locator("#browse-text textarea, #browse-text input").first).to_have_value(
+        re.compile("^question .*word")
+    )
+
+
 def test_a_large_file_shows_its_progress_and_is_cancelled(page, project, tmp_path):
     path = tmp_path / "large.jsonl"
     line = json.dumps({"task": "t", "prompt": "{n} " + "word " * 40, "answer": "1"})
@@ -237,7 +327,7 @@ def test_a_large_file_shows_its_progress_and_is_cancelled(page, project, tmp_pat
     expect(head(page)).to_contain_text("Reading rows:")
     page.reload()
     page.locator("#data-head").get_by_role("button", name="Cancel").click()
-    expect(head(page)).to_contain_text("Reading was cancelled; nothing has changed.")
+    expect(head(page)).to_contain_text("Reading was cancelled; what was being read has changed nothing.")
     assert project.draft().data is None
     page.get_by_role("button", name="Dismiss").click()
     expect(head(page)).not_to_contain_text("cancelled")

@@ -1,120 +1,282 @@
-"""What the page shows of a run: only what its folder says."""
+"""The page Monitor in a real browser: recorded runs, a run that goes on, and a live one on a toy model."""
 
-import json
+import os
 
-import numpy as np
 import pytest
+from playwright.sync_api import expect
+from toy_runs import append, make_run, record, reward_entry, scored_batch, spec_document, task_entry
+from toys import spec_document as toy_spec
+from toys import tagged_rows, write_rows
 
-from core.metrics import ScoredBatch
-from core.runs import RunFolder
-from core.scores import Scores
-from core.series import Series
+from core.launch import launch_and_leave
+from core.runs import create_run, record_worker, state
+from core.spec import parse_spec
 from core.training.recorder import Recorder
-from ui.monitor_page import (
-    COMPLETIONS_SHOWN,
-    engine_lines,
-    error_lines,
-    held_out_rows,
-    latest_completions,
-    log_tail,
-    status_line,
-)
+
+TASKS = ["math", "code"]
+REWARDS = ["exact", "brief"]
 
 
-def record(step, split="train", errors=0, **rewards):
-    reasons = {"no gold": errors} if errors else {}
-    tasks = [
-        {
-            "task": task,
-            "reward": value,
-            "scored": 8,
-            "rewards": [{"reward": "math_answer", "errors": errors, "reasons": reasons}],
-        }
-        for task, value in rewards.items()
-    ]
-    return {"step": step, "steps": 10, "split": split, "tasks": tasks, "seconds": {"all": 2.0}}
+def entries(step, errors=0):
+    math = task_entry("math", min(1.0, 0.2 + step / 60), REWARDS)
+    code = task_entry("code", 0.1, REWARDS, errors=errors)
+    failed = reward_entry("exact", 0.1, errors=errors, reasons={"no gold answer": errors} if errors else {})
+    return [math, code | {"rewards": [failed, reward_entry("brief", 0.4)]}]
 
 
-class TestStatusLine:
+def records(steps, whole=60, errors=0):
+    yield record(0, entries(0), split="held_out", steps=whole)
+    for step in range(1, steps + 1):
+        yield record(step, entries(step, errors), steps=whole)
+    yield record(steps, entries(steps), split="held_out", steps=whole)
+
+
+@pytest.fixture
+def runs(served, project):
+    """Makes runs that the served app lists; they are gone after the test."""
+    made = []
+
+    def make(name, *arguments, **options):
+        made.append(make_run(served / "runs" / f"{project.name}-{name}", *arguments, **options))
+        return made[-1]
+
+    yield make
+    for run in made:
+        run.spec_path.unlink()
+
+
+@pytest.fixture
+def watch(open_page, address, project):
+    """Opens a run at one of its tabs."""
+
+    def watch(run, tab="overview", **options):
+        page = open_page("monitor", **options)
+        page.goto(f"{address}?project={project.name}&view=monitor&run={run.id}&tab={tab}")
+        expect(page.locator("#status")).to_contain_text(run.id)
+        return page
+
+    return watch
+
+
+def drawn(page, figure):
+    return page.locator(f"#{figure} .scatterlayer .trace").first
+
+
+PLOT = "document.querySelector('#curves .js-plotly-plot')"
+
+
+def zoom(page, figure):
+    """Drag over the middle of a figure's first plot, as a user would; the range of steps that is then shown."""
+    plot = page.locator(f"{figure} .nsewdrag").first
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 4, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 3 * box["width"] / 4, middle, steps=6)
+    page.mouse.up()
+    page.wait_for_function(f"{PLOT}.layout.xaxis.range[0] > 1")
+    return page.evaluate(f"{PLOT}.layout.xaxis.range")
+
+
+class TestOverview:
+    def test_a_run_shows_its_state_its_tasks_its_alerts_and_their_curves(self, runs, watch):
+        page = watch(runs("one", records(60, errors=2), spec_document(TASKS, REWARDS)))
+        expect(page.locator("#status")).to_contain_text("step 60 of 60")
+        table = page.locator("#run-table")
+        expect(table.get_by_role("row", name="math")).to_contain_text("learning")
+        expect(table.get_by_role("row", name="math")).to_contain_text("+0.8")
+        expect(page.locator("#alerts")).to_contain_text("20% of the last scores failed: no gold answer")
+        for task in TASKS:
+            expect(page.locator("#curves").get_by_text(task, exact=True)).to_be_visible()
+        expect(page.locator("#heat .heatmaplayer image")).to_be_visible()
+        expect(page.locator("#overlay")).to_be_hidden()
+
+    def test_all_tasks_in_one_plot_on_request(self, runs, watch):
+        page = watch(runs("one", records(20)))
+        page.get_by_label("all tasks in one plot, too").check()
+        expect(drawn(page, "overlay")).to_be_attached()
+
+    def test_a_run_that_has_not_begun_says_what_it_waits_for(self, runs, watch):
+        run = runs("new", [], end=None)
+        record_worker(run, os.getpid())
+        expect(watch(run).locator("#status")).to_contain_text("Loading the model")
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
     @pytest.mark.parametrize(
-        ("state", "records", "shown"),
+        ("tab", "part"),
         [
-            pytest.param("running", [], "**running**: loading the model", id="before the first record"),
-            pytest.param("running", [record(4)], "**running** · step 4 of 10 · 0:12 left", id="six steps of 2 s"),
-            pytest.param("stopped", [record(4)], "**stopped** · step 4 of 10", id="no time left to tell"),
-            pytest.param("failed", [], "**failed**", id="failed before anything"),
+            ("overview", "#run-table table"),
+            ("training", "#training .js-plotly-plot"),
+            ("completions", "#run-completions .sb-browse"),
         ],
     )
-    def test_it_tells_state_step_and_time_left(self, state, records, shown):
-        assert status_line(state, Series.of(records)).startswith(shown)
+    def test_it_fits_a_narrow_window(self, runs, watch, tab, part, scheme):
+        page = watch(runs("one", records(60, errors=2)), tab, width=390, height=844, scheme=scheme)
+        expect(page.locator(part)).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-class TestEngineLines:
-    def test_what_is_trl_own_is_said_with_its_reason(self, tmp_path):
-        run = RunFolder(tmp_path)
-        assert engine_lines(run) == []
-        ways = {"sampling": {"ours": True, "reason": ""}, "training": {"ours": False, "reason": "it is too round"}}
-        run.engine_path.write_text(json.dumps(ways))
-        assert engine_lines(run) == ["The training pass is TRL's own, slower one: it is too round."]
+class TestTabs:
+    @pytest.mark.parametrize(("tab", "figure"), [("parts", "parts"), ("signal", "signal"), ("training", "training")])
+    def test_an_open_tab_is_drawn_and_the_others_are_not(self, runs, watch, tab, figure):
+        page = watch(runs("one", records(20)), tab)
+        expect(drawn(page, figure)).to_be_attached()
+        expect(page.locator("#curves .js-plotly-plot")).to_have_count(0)
+
+    def test_run_and_tab_are_there_after_a_refresh(self, runs, watch):
+        run = runs("one", records(20))
+        page = watch(run)
+        page.get_by_role("tab", name="Training").click()
+        expect(drawn(page, "training")).to_be_attached()
+        page.wait_for_url("**tab=training**")
+        page.reload()
+        expect(page.get_by_label("Run", exact=True)).to_have_value(run.id)
+        expect(drawn(page, "training")).to_be_attached()
+
+    def test_the_settings_are_those_of_the_run(self, runs, watch):
+        page = watch(runs("one", records(20), spec_document(TASKS, name="its-own-name")), "log")
+        page.locator("#settings-of button").first.click()
+        expect(page.locator("#settings")).to_contain_text("its-own-name")
 
 
-class TestErrorLines:
-    def test_errors_of_the_latest_step_are_said_with_their_reason(self):
-        (line,) = error_lines(Series.of([record(1), record(2, errors=3, math=None)]))
-        assert line == "Task math, step 2: 3 completions could not be scored by math_answer: no gold"
-
-    def test_errors_of_earlier_steps_are_past(self):
-        assert error_lines(Series.of([record(1, errors=3, math=None), record(2, math=0.5)])) == []
-
-
-class TestHeldOutRows:
-    def test_there_is_no_comparison_before_the_second_evaluation(self):
-        assert held_out_rows(Series.of([record(0, "held_out", math=0.1), record(1, math=0.2)])) == []
-
-    def test_first_and_last_are_compared_and_what_is_missing_is_a_dash(self):
-        records = [record(0, "held_out", math=0.1, code=None), record(5, "held_out", math=0.6, code=0.3)]
-        assert held_out_rows(Series.of(records)) == [
-            ["math", "0.100", "0.600", "+0.500", "8"],
-            ["code", "-", "0.300", "-", "8"],
-        ]
-
-
-class TestLatestCompletions:
+class TestLive:
     @pytest.fixture
-    def run(self, tmp_path):
-        return RunFolder(tmp_path)
+    def running(self, runs):
+        run = runs("live", records(20), end=None)
+        record_worker(run, os.getpid())
+        return run
 
-    def test_a_new_run_has_none(self, run):
-        assert latest_completions(run, None) == latest_completions(run, 3) == []
+    def test_a_further_step_is_shown_and_zoom_and_open_texts_stay(self, running, watch):
+        page = watch(running)
+        expect(page.locator("#status")).to_contain_text("step 20 of 60")
+        expect(drawn(page, "curves")).to_be_attached()
+        zoomed = zoom(page, "#curves")
+        append(running, record(21, entries(21), steps=60))
+        expect(page.locator("#status")).to_contain_text("step 21 of 60")
+        page.wait_for_function(f"{PLOT}.data.flatMap((line) => line.x).includes(21)")
+        same = f"(range) => JSON.stringify({PLOT}.layout.xaxis.range) === JSON.stringify(range)"
+        page.wait_for_function(same, arg=zoomed)
 
-    def test_each_group_comes_in_turn_with_text_as_text_and_a_dash_for_no_total(self, run):
-        n = 24
-        batch = ScoredBatch(
-            prompts=("2+2?",) * n,
-            completions=("<b>4</b>",) * n,
-            scores=Scores(
-                ("math",) * n,
-                ("exact",),
-                np.array([[np.nan]] + [[1.0]] * (n - 1)),
-                np.ones((n, 1)),
-                {(0, 0): "no gold"},
-                np.full((n, 1), np.nan),
-            ),
-            groups=np.arange(n) // 8,
-            advantages=np.zeros(n),
-            lengths=np.ones(n, dtype=np.int64),
-            clipped=np.zeros(n, dtype=bool),
+    def test_a_worker_that_does_not_write_is_silent(self, running, watch):
+        page = watch(running)  # its last record is of 2023
+        expect(page.locator("#alerts")).to_contain_text("Worker silent")
+
+    def test_a_deleted_run_is_said_and_the_page_goes_on(self, runs, running, watch):
+        other = runs("other", records(10))
+        page = watch(running)
+        running.spec_path.rename(running.path / "spec.gone")
+        expect(page.get_by_text(f"There is no run {running.id} any more.").first).to_be_visible()
+        (running.path / "spec.gone").rename(running.spec_path)
+        page.get_by_label("Run", exact=True).click()
+        page.locator(f'.sb-picker [data-run="{other.id}"]').click()
+        expect(page.locator("#status")).to_contain_text(other.id)
+
+
+class TestList:
+    def test_200_runs_are_listed_found_by_typing_and_chosen(self, runs, watch):
+        made = [
+            runs(f"many-{n:03d}", [record(1, {"math": 0.5})], end="stopped" if n % 2 else "finished")
+            for n in range(200)
+        ]
+        page = watch(made[0])
+        field = page.get_by_label("Run", exact=True)
+        field.click()
+        assert page.locator(".sb-picker .run:visible").count() >= 200
+        field.fill("many-137 stopped")
+        expect(page.locator(".sb-picker .run:visible")).to_have_count(1)
+        page.keyboard.press("Enter")
+        expect(page.locator("#status")).to_contain_text(made[137].id)
+        expect(field).to_have_value(made[137].id)
+
+
+class TestCompletions:
+    @pytest.fixture
+    def sampled(self, runs):
+        run = runs("sampled", records(3))
+        recorder = Recorder(run)
+        for step in (1, 2, 3):
+            texts = [f"<b>four</b> at\nstep {step}", "five", "six"]
+            recorder.add("train", step, scored_batch("math", texts, [1.0, 0.0, 0.5], prompt="What is 2 + 2?"))
+        recorder.add(
+            "train", 3, scored_batch("code", ["def f(): pass"] * 2, [None, 1.0], prompt=f"Write f. {'Long ' * 400}")
         )
-        Recorder(run).add("train", 3, batch)
-        rows = latest_completions(run, 3)
-        assert len(rows) == COMPLETIONS_SHOWN
-        assert rows[0] == ["math", "2+2?", "<b>4</b>", "-", "+0.000", "no gold"]
-        assert rows[1] == ["math", "2+2?", "<b>4</b>", "1.000", "+0.000", "-"]
+        return run
+
+    def test_groups_are_side_by_side_and_text_is_text(self, sampled, watch):
+        found = watch(sampled, "completions").locator("#run-completions")
+        expect(found.locator(".sb-card")).to_have_count(4)
+        expect(found).to_contain_text("<b>four</b> at")
+        assert found.locator("b").count() == 0
+        expect(found.locator(".sb-card").first).to_contain_text("no gold")
+
+    def test_they_are_found_by_task_error_text_and_score(self, sampled, watch):
+        page = watch(sampled, "completions")
+        found = page.locator("#run-completions")
+        found.get_by_label("Task").select_option("math")
+        expect(found.locator(".sb-card")).to_have_count(3)
+        found.get_by_label("Text").fill("STEP 2")
+        found.get_by_label("Text").press("Enter")
+        expect(found.locator(".sb-card")).to_have_count(1)
+        expect(found).to_contain_text("step 2 · mean 0.5")
+        found.get_by_role("button", name="Show the newest").click()
+        found.get_by_label("failed scores only").check()
+        expect(found.locator(".sb-card", has_text="math")).to_have_count(0)
+        expect(found.locator(".sb-card")).to_contain_text("code")
+
+    def test_one_prompt_is_followed_over_the_run(self, sampled, watch):
+        found = watch(sampled, "completions").locator("#run-completions")
+        found.get_by_label("Task").select_option("math")
+        expect(found.locator(".sb-card")).to_have_count(3)
+        found.get_by_role("button", name="this prompt over the run").first.click()
+        expect(found).to_contain_text("times it was sampled: 3")
+        expect(found).to_contain_text("0.5 → 0.5 → 0.5")
+        found.get_by_role("button", name="Back to all prompts").click()
+        expect(found.locator(".sb-card")).to_have_count(3)
+
+    def test_a_long_text_opens_and_stays_open_while_the_run_goes_on(self, sampled, watch):
+        page = watch(sampled, "completions")
+        prompt = page.locator("#run-completions .sb-card").first.locator("details").first
+        prompt.locator("summary").click()
+        expect(prompt).to_have_attribute("open", "")
+        append(sampled, record(4, entries(4), steps=60))
+        expect(page.locator("#status")).to_contain_text("step 4 of 60")
+        expect(prompt).to_have_attribute("open", "")
 
 
-def test_the_log_shows_its_last_lines_without_rewritten_progress_bars(tmp_path):
-    run = RunFolder(tmp_path)
-    lines = "".join(f"line {n}\n" for n in range(100))
-    run.log_path.write_bytes(f"{lines}Loading: 0%\rLoading: 100%\n".encode())
-    shown = log_tail(run).splitlines()
-    assert (shown[0], shown[-1]) == ("line 71", "Loading: 100%")
+def test_two_runs_are_compared_by_curves_settings_and_ends(runs, watch):
+    slow = runs("slow", records(60), spec_document(TASKS, grpo={"learning_rate": 1e-5}))
+    fast = runs("fast", records(30), spec_document(TASKS, grpo={"learning_rate": 1e-4}), end="stopped")
+    page = watch(slow, "compare")
+    found = page.locator("#run-compare")
+    found.get_by_label("Compare with").select_option(fast.id)
+    expect(found).to_contain_text("grpo.learning_rate")
+    expect(found.get_by_role("row", name="grpo.learning_rate")).to_contain_text("1e-05")
+    expect(found.get_by_role("row", name="math")).to_contain_text("0.7")
+    expect(drawn(page, "compared")).to_be_attached()
+    found.get_by_role("button", name="×").click()
+    expect(found).to_contain_text("Choose a second run")
+
+
+@pytest.mark.usefixtures("runs_end")
+def test_a_live_run_is_watched_killed_and_resumed(served, project, watch, model, tmp_path):
+    document = toy_spec(model, write_rows(tmp_path / "rows.jsonl", tagged_rows(20)), max_steps=300, save_steps=5)
+    document["grpo"]["eval_steps"] = 1000
+    run = create_run(parse_spec(document, "test"))
+    launch_and_leave(run)
+    page = watch(run)
+    expect(page.locator("#status")).to_contain_text("of 300")
+    for task in ("short", "long"):
+        expect(page.locator("#curves").get_by_text(task, exact=True)).to_be_visible()
+    while run.last_step() < 6:
+        assert state(run) == "running"
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.locator("#kill-run").click()
+    expect(page.locator("#status")).to_contain_text("lost")
+    page.locator("#resume-run").click()
+    expect(page.locator("#status")).to_contain_text("running")
+    expect(page.locator("#stop-run")).to_be_enabled()
+    page.locator("#stop-run").click()
+    expect(page.locator("#status")).to_contain_text("stopped")
+    steps = [one["step"] for one in run.records() if one["split"] == "train"]
+    assert steps == list(range(1, len(steps) + 1))

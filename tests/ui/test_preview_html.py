@@ -1,6 +1,7 @@
 """What the page Preview shows, as pure functions: hostile text stays text, what is missing is a dash, never 0."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,12 +16,13 @@ from core.scoring import Scorer
 from core.services import Scored
 from core.spec import Draft, Normalisation, parse_draft
 from ui.preview_compare import changes_html
-from ui.preview_figures import distribution_figure, share_figure
+from ui.preview_figures import distribution_figure, score_note, share_figure
 from ui.preview_probes import faulty, task_html
 from ui.preview_reports import details_html, overview_html
-from ui.preview_state import TRIALS, Choice, Known, Trial
+from ui.preview_state import Choice, Known, known
 from ui.preview_tables import chosen_groups, fold, group_members, groups_html
-from ui.preview_weights import try_out, weights_html
+from ui.preview_trials import Trial
+from ui.preview_weights import weights_html
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'${1+1}{{x}}</pre></summary>"
 PLAN = {
@@ -146,6 +148,42 @@ class TestFigures:
         shares = share_figure(task_reports(found, NORMALISATION), COLOURS)
         assert sum(x for trace in shares.data for x in trace.x if x is not None) == pytest.approx(100)
 
+    def test_tasks_whose_names_begin_alike_have_a_bar_each(self, found):
+        (report, *_) = task_reports(found, NORMALISATION)
+        alike = [replace(report, task="a" * 40 + end, share=0.5) for end in ("x", "y")]
+        shares = share_figure(alike, {})
+        bars = [bar for bar in shares.data if isinstance(bar.marker.color, tuple)]
+        assert all(len(set(bar.y)) == 2 for bar in bars)
+        assert {bar.customdata[0][0] for bar in bars} == {"a" * 40 + "x"}
+
+    def test_tasks_come_in_their_order_whatever_their_rewards_and_names_are(self, found):
+        (report, *_) = task_reports(found, NORMALISATION)
+        first, second = report.rewards
+        one = replace(report, task="1", rewards=(first,))
+        axis = share_figure([one, replace(one, task="2", rewards=(second,)), replace(one, task="10")], {}).layout.yaxis
+        ordered = sorted(zip(axis.tickvals, axis.ticktext, strict=True), reverse=axis.range[0] < axis.range[1])
+        assert [text for _, text in ordered] == ["1", "2", "10"]
+
+    def test_what_is_left_out_is_said_and_a_task_by_itself_shows_all_of_its_rewards(self, found):
+        (report, *_) = task_reports(found, NORMALISATION)
+        many = replace(report, rewards=report.rewards * 8)
+        assert len(distribution_figure([many, report], {}).data) == 12
+        assert "12 of 18" in score_note([many, report])
+        assert len(distribution_figure([many], {}).data) == 16
+        assert score_note([many]) == ""
+
+    def test_rewards_of_the_same_range_have_the_same_x_axis(self, found):
+        figure = distribution_figure(task_reports(found, NORMALISATION), COLOURS)
+        assert len(figure.data) == 4
+        axes = [figure.layout[axis] for axis in ("xaxis", "xaxis2", "xaxis3", "xaxis4")]
+        assert {tuple(axis.range) for axis in axes} == {(-0.15, 1.15)}
+
+    def test_scores_outside_of_what_is_declared_are_to_be_seen(self, found):
+        (report, *_) = task_reports(found, NORMALISATION)
+        outside = replace(report.rewards[0], values=np.array([0.0, 4.0]))
+        low, high = distribution_figure([replace(report, rewards=(outside,))], {}).layout.xaxis.range
+        assert (low < 0, high > 4) == (True, True)
+
     def test_a_panel_counts_every_score(self, found):
         reports = [report for report in task_reports(found, NORMALISATION) if report.task == "sum"]
         assert [sum(trace.y) for trace in distribution_figure(reports, COLOURS).data] == [5, 5]
@@ -178,11 +216,12 @@ class TestProbes:
         assert {probe.kind for probe in found.probes if faulty(found, probe)} == bad
 
 
-class TestTrying:
-    def test_what_is_tried_is_only_what_differs(self, project):
-        project.change(lambda _: parse_draft(PLAN, "test"))
-        said = {"weights": [["sum", "number", "2"], ["sum", "json_valid", ""]], "aggregation": "sum_then_normalize"}
-        try_out(project, {**said, "scale": "group"})
-        assert TRIALS[project.name] == Trial({("sum", "number"): 2.0})
-        try_out(project, {"weights": [["sum", "number", "1"]]})
-        assert not TRIALS[project.name]
+class TestWeights:
+    def test_a_weight_is_shown_as_exactly_as_it_is_kept(self, found, project):
+        draft = parse_draft({"rewards": {"sum": [{"name": "number", "weight": 1 / 3}]}}, "test")
+        html = weights_html(Known(project, draft, Scored(found, True, None), Trial()), Choice(task="sum"))
+        assert [float(text) for text in re.findall(r'<input [^>]* value="([^"]*)"', html)] == [1 / 3, 1 / 3]
+
+    def test_no_two_drawings_are_the_same_text(self, project, draft):
+        project.change(lambda _: draft)
+        assert weights_html(known(project), Choice()) != weights_html(known(project), Choice())

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from playwright.sync_api import expect
 from toys import write_rows
 
 from core.preview import Group, write_groups
+from core.runs import RunFolder
 from core.spec import parse_draft
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -133,6 +135,7 @@ class TestGettingSamples:
         expect(status).to_contain_text("32 sample outputs in 8 groups")
         expect(page.locator("#preview-groups .sb-card")).to_have_count(8)
         before = project.samples_path.read_bytes()
+        page.get_by_label("replace those there are").check()
         page.get_by_label("Completions a row").fill("64")
         page.get_by_label("Tokens at most").fill("400")
         page.locator("#sample").click()
@@ -146,6 +149,45 @@ class TestGettingSamples:
         page.get_by_role("tab", name="Worked examples").click()
         page.locator("#take-examples").click()
         expect(page.locator("#preview-groups")).to_contain_text("sum")
+
+    def test_what_is_entered_stays_when_a_run_begins_which_can_be_taken_once_it_has_completions(
+        self, open_page, draft, served, samples
+    ):
+        draft(grpo={"num_generations": 6})
+        page = open_page("preview")
+        completions, groups = page.get_by_label("Completions a row"), page.locator("#preview-groups .sb-card")
+        expect(completions).to_have_value("6")
+        completions.fill("5")
+        run = RunFolder(served / "runs" / "2000-begun")
+        run.path.mkdir(parents=True)
+        try:
+            run.spec_path.write_text("name: begun\n")
+            samples(*SAMPLES[:1])  # once they are shown, the run has been seen too
+            expect(groups).to_have_count(1)
+            expect(completions).to_have_value("5")
+            run.completions.mkdir()
+            samples(*SAMPLES[:2])
+            expect(groups).to_have_count(2)
+            page.get_by_role("tab", name="Of a run").click()
+            page.get_by_label("Run", exact=True).click()
+            expect(page.get_by_role("option", name="2000-begun")).to_be_visible()
+        finally:
+            shutil.rmtree(run.path)
+        page.get_by_role("tab", name="From a model").click()
+        expect(completions).to_have_value("5")
+
+    def test_what_comes_is_added_to_what_is_there_unless_asked_otherwise(self, open_page, project, draft, samples):
+        draft()
+        samples(Group(ROWS[0], ("typed by hand",)))
+        page = open_page("preview")
+        page.locator("#bring > button").click()
+        page.get_by_role("tab", name="Worked examples").click()
+        page.locator("#take-examples").click()
+        expect(page.locator("#preview-groups .sb-card").nth(1)).to_be_visible()
+        expect(page.locator("#preview-groups")).to_contain_text("typed by hand")
+        page.get_by_label("replace those there are").check()
+        page.locator("#take-examples").click()
+        expect(page.locator("#preview-groups")).not_to_contain_text("typed by hand")
 
 
 class TestReadingScores:
@@ -173,6 +215,26 @@ class TestReadingScores:
         expect(groups.locator("th[aria-sort=descending]")).to_be_visible()
         totals = [float(text) for text in groups.locator("tbody tr td:nth-child(4)").all_inner_texts()]
         assert totals == sorted(totals, reverse=True)
+
+    @pytest.mark.parametrize("clipboard", [True, False], ids=["with a clipboard", "by plain http, without one"])
+    def test_a_text_is_copied(self, open_page, draft, samples, clipboard):
+        draft()
+        text = "several\nlines of an answer"
+        samples(Group(ROWS[0], (text,)))
+        page = open_page("preview")
+        if clipboard:
+            page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        else:
+            page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+        answer = page.locator("#preview-groups details.sb-fold", has_text="several").first
+        answer.locator("summary").click()
+        answer.get_by_role("button", name="Copy").click()
+        expect(answer.get_by_role("button", name="Copied")).to_be_visible()
+        page.locator("#bring > button").click()
+        page.get_by_role("tab", name="Typed").click()
+        page.locator("#typed-text textarea").focus()
+        page.keyboard.press("ControlOrMeta+v")
+        expect(page.locator("#typed-text textarea")).to_have_value(text)
 
     def test_an_error_is_red_with_its_reason_and_never_0(self, open_page, draft, samples):
         draft(rewards={"default": [{"name": "custom", "label": "mine", "params": {"code": BROKEN}}]})
@@ -219,17 +281,61 @@ class TestTrying:
 
         page.reload()
         expect(page.locator("#preview-note")).to_contain_text("You are trying other weights.")
+        expect(weight).to_have_value("2")
         page.get_by_role("button", name="Back to the kept ones").click()
         expect(weight).to_have_value("0.5")
         expect(page.locator("#preview-groups .sb-push").nth(1)).to_have_text(before[1])
 
         weight.fill("2")
-        page.locator("#preview-weights [data-normalisation=scale]").select_option("none")
+        page.locator("#preview-weights [data-normalisation=scale_rewards]").select_option("none")
         expect(page.locator("#preview-note")).to_contain_text("You are trying other weights.")
         page.get_by_role("button", name="Keep these weights").click()
         expect(page.get_by_role("button", name="Keep these weights")).to_be_hidden()
         kept = project.draft()
         assert (kept.rewards["sum"][1].weight, kept.normalisation.scale_rewards) == (2.0, "none")
+
+    def test_what_is_undone_is_undone_in_every_box_and_not_tried_again(self, open_page, project, draft, samples):
+        draft()
+        samples()
+        page = open_page("preview")
+        weights = page.locator("#preview-weights")
+        length = weights.locator("[data-task=sum][data-key=length] input[type=number]")
+        length.fill("2")
+        weights.locator("[data-normalisation=scale_rewards]").select_option("none")
+        expect(page.locator("#preview-note")).to_contain_text("You are trying other weights.")
+        page.get_by_role("button", name="Back to the kept ones").click()
+        expect(length).to_have_value("0.5")
+        expect(weights.locator("[data-task=sum][data-key=length] input[type=range]")).to_have_value("0.5")
+        expect(weights.locator("[data-normalisation=scale_rewards]")).to_have_value("group")
+        weights.locator("[data-task=sum][data-key=number] input[type=number]").fill("3")
+        page.get_by_role("button", name="Keep these weights").click()
+        expect(page.get_by_role("button", name="Keep these weights")).to_be_hidden()
+        kept = project.draft()
+        assert [route.weight for route in kept.rewards["sum"]] == [3.0, 0.5]
+        assert kept.normalisation.scale_rewards == "group"
+
+    def test_a_weight_that_nobody_moved_keeps_every_digit(self, open_page, project, draft, samples):
+        draft(rewards={"sum": [{"name": "number"}, {"name": "exact_match", "weight": 1 / 3}]})
+        samples()
+        page = open_page("preview")
+        page.locator("[data-task=sum][data-key=number] input[type=number]").fill("2")
+        page.get_by_role("button", name="Keep these weights").click()
+        expect(page.get_by_role("button", name="Keep these weights")).to_be_hidden()
+        assert [route.weight for route in project.draft().rewards["sum"]] == [2.0, 1 / 3]
+
+    def test_a_box_shows_the_weight_of_its_own_route_when_another_task_is_chosen(self, open_page, draft, samples):
+        draft()
+        samples()
+        page = open_page("preview")
+        boxes = page.locator("#preview-weights input[type=number]")
+        page.locator("[data-task=sum][data-key=number] input[type=number]").fill("3")
+        expect(page.locator("#preview-note")).to_contain_text("You are trying other weights.")
+        page.locator("#preview-overview").get_by_role("button", name="word").click()
+        expect(boxes).to_have_count(1)
+        expect(boxes).to_have_value("1")
+        page.get_by_role("button", name="Show all tasks").click()
+        expect(boxes).to_have_count(3)
+        assert [box.input_value() for box in boxes.all()] == ["3", "0.5", "1"]
 
     def test_what_is_tried_is_compared_with_what_is_kept(self, open_page, draft, samples):
         draft()
@@ -306,6 +412,30 @@ class TestTakingAway:
         ]
         assert [(row["total"], row["advantage"]) for row in rows] == expected
         assert len(files["CSV"].read_text().splitlines()) >= len(rows) + 1
+
+    def test_a_download_that_fails_does_not_save_the_file_before_it(self, open_page, draft, samples):
+        draft()
+        samples()
+        page, saved = open_page("preview"), []
+        page.on("download", lambda download: saved.append(download))  # a method of a list takes no attributes
+        expect(page.locator("#preview-groups .sb-push")).to_have_count(10)
+        page.locator("#take-away > button").click()
+
+        def take(ending):
+            page.get_by_role("button", name=f"Download {ending}").click()
+
+        with page.expect_download():
+            take("JSONL")
+        draft(rewards={"default": [{"name": "number", "params": {"nothing": 1}}]})
+        scoring = page.locator("#preview-status .sb-progress")
+        expect(scoring).to_contain_text("The samples could not be scored")
+        take("PARQUET")
+        expect(page.get_by_text("the samples are not scored yet")).to_be_visible()
+        draft()
+        expect(scoring).to_be_hidden()
+        with page.expect_download(lambda download: download.suggested_filename.endswith(".csv")):
+            take("CSV")
+        assert [Path(download.suggested_filename).suffix for download in saved] == [".jsonl", ".csv"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

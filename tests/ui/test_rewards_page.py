@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 from toys import write_rows
 
 from core.preview import Group, write_groups
+from core.projects import create_project, free_name
 from core.spec import DataSpec, Draft, Route
 
 MATHS = [{"task": "math", "prompt": f"{n} + 1?", "answer": str(n + 1)} for n in range(20)]
@@ -85,9 +86,33 @@ def test_a_reward_is_added_changed_tried_and_removed(open_page, project, draft, 
     expect(cell).to_contain_text("× 0.25")
     (route,) = project.draft().rewards["chat"]
     assert route == Route(name="length", weight=0.25, params={"maximum": 1})
+    answers = iter([False, True])
+    page.on("dialog", lambda dialog: dialog.accept() if next(answers) else dialog.dismiss())
+    page.get_by_role("button", name="Remove from chat").click()  # asked, and kept
+    expect(cell).to_contain_text("× 0.25")
     page.get_by_role("button", name="Remove from chat").click()
     expect(cell).to_have_count(0)
     assert rewards(project) == {}
+
+
+def test_a_form_of_another_project_is_not_on_screen(open_page, project, draft):
+    project.set(rewards={"chat": (Route(name="length"),)})
+    other = create_project(free_name("other"))
+    page = open_page("rewards")
+    page.locator("#grid td.cell").click()
+    expect(page.locator("#apply-route")).to_be_visible()
+    page.get_by_label("Project").click()
+    page.get_by_role("option", name=other.name).click()
+    expect(page.locator("#grid")).to_contain_text("No tasks yet")
+    expect(page.locator("#apply-route")).to_have_count(0)
+
+
+def test_samples_that_could_not_be_scored_say_why_and_are_not_said_to_be_missing(open_page, project, draft, samples):
+    project.set(rewards={"math": (Route(name="lenght"),)})
+    page = open_page("rewards")
+    note = page.locator("#grid-note")
+    expect(note).to_contain_text("which these rewards have not scored")
+    expect(note).to_contain_text("there is no reward called 'lenght'")
 
 
 def test_a_wrong_value_is_named_and_nothing_is_kept(open_page, project, draft):

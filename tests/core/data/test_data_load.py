@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from core.data import Cancelled, batches, load_data
+from core.data import ReadingCancelled, batches, load_data
 from core.data.files import READERS
 from core.spec import DataSpec
 
@@ -68,7 +68,7 @@ def test_a_cancelled_reading_leaves_nothing_behind(write, cache, monkeypatch):
     monkeypatch.setattr(batches, "BATCH_ROWS", 1)
     path = write("a.jsonl", [{"task": "m", "prompt": f"p{n}"} for n in range(10)])
     told = []
-    with pytest.raises(Cancelled):
+    with pytest.raises(ReadingCancelled):
         load_data(DataSpec(path=path), told.append, cancelled=lambda: len(told) == 3)
     assert len(told) == 3
     assert list((cache / "data").iterdir()) == []

@@ -32,6 +32,21 @@ def test_a_column_with_a_value_of_its_own_in_every_row_is_no_tag(write):
     assert roles == {"source": None, "type": "task", "prompt": "prompt"}
 
 
+@pytest.mark.parametrize(
+    ("task", "prompt", "answer"),
+    [
+        ("Kategorie", "Frage", "Antwort"),
+        ("Task type", "User prompt", "Correct-Answer"),
+        ("task", "Aufgabe ", "final_answer"),
+        ("类别", "问题", "答案"),
+    ],
+)
+def test_columns_are_known_by_names_in_other_words(write, task, prompt, answer):
+    rows = [{"answer_type": "number", task: "m", prompt: f"{n}?", answer: str(n)} for n in range(20)]
+    roles = {column.role: column.name for column in raw_columns(DataSpec(path=write("a.jsonl", rows)))}
+    assert roles == {None: "answer_type", "task": task, "prompt": prompt, "answer": answer}
+
+
 def test_a_column_of_lists_is_no_tag(write):
     rows = [{"tag": ["a", "b"], "prompt": "x"}]
     assert raw_columns(DataSpec(path=write("a.jsonl", rows)))[0].role is None

@@ -22,6 +22,8 @@ def test_a_tag_is_text(write, load, tag, read, why):
         (None, "the row has no task tag", "null"),
         (" ", "the task tag is blank", "blank"),
         ("", "the task tag is blank", "empty"),
+        ("a" * 201, "is no name: it has 201 characters. Name tasks in one line", "a whole text"),
+        ("a\nb", "is no name: it has 3 characters. Name tasks in one line", "two lines"),
         (1.5, "the task tag '1.5' is not text. Write it as text: \"1.5\".", "a fraction"),
         (True, "the task tag 'True' is not text", "a boolean"),
         (["math"], "the task tag \"['math']\" is not text", "a list"),

@@ -99,6 +99,41 @@ def test_a_rule_within_a_task_asks_for_the_tag_before_all_rules(tags_of):
     assert tags_of(TAGGED, {"rules": [first, then]}) == ["maths", "math", "x", "y", "7"]
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param({"default": "rest"}, ["rest", "seven", "rest"], id="of the default"),
+        pytest.param(
+            {"rows": {"a.jsonl line 1": "rest", "a.jsonl line 2": "rest"}, "default": "x"},
+            ["rest", "seven", "x"],
+            id="of the hand",
+        ),
+        pytest.param({"files": {"a.jsonl": "rest"}}, ["rest", "seven", "rest"], id="of a file"),
+        pytest.param(
+            {"default": "x", "first": {"column": "prompt", "contains": "is", "task": "rest"}},
+            ["rest", "seven", "x"],
+            id="of another rule",
+        ),
+    ],
+)
+def test_a_task_is_split_whatever_gave_its_rows_their_tag(tags_of, given, expected):
+    first = [given.pop("first")] if "first" in given else []
+    rows = [{"prompt": text} for text in ("5 is odd", "7 is odd", "7?")]
+    split = {"column": "prompt", "contains": "7 is", "task": "seven", "within": "rest"}
+    assert tags_of(rows, {**given, "rules": [*first, split]}) == expected
+
+
+def test_a_rule_for_all_rows_leaves_alone_what_was_tagged_by_hand(tags_of):
+    rule = {"column": "prompt", "matches": ".", "task": "all"}
+    tags = {"rules": [rule], "rows": {"a.jsonl line 2": "mine"}}
+    assert tags_of([{"prompt": "x"}, {"prompt": "y"}], tags) == ["all", "mine"]
+
+
+def test_a_task_may_be_renamed_although_rules_have_taken_all_of_its_rows(tags_of):
+    rule = {"column": "prompt", "matches": ".", "task": "new", "within": "old"}
+    assert tags_of([{"task": "old", "prompt": "x"}], {"rules": [rule], "rename": {"old": "x"}}) == ["new"]
+
+
 def test_a_task_called_default_in_the_file_can_be_renamed(tags_of):
     assert tags_of([{"task": "default", "prompt": "x"}], {"rename": {"default": "chat"}}) == ["chat"]
 
@@ -225,6 +260,7 @@ def test_an_expression_that_runs_away_is_named(write, complaints, monkeypatch):
         ({"rules": [{"column": "a", "task": "m", "matches": "("}]}, "no regular expression"),
         ({"default": "default"}, "a task cannot be called 'default'"),
         ({"files": {"a.jsonl": " "}}, "the name of a task is blank"),
+        ({"files": {"a.jsonl": "a" * 201}}, "one line of at most 200 characters, not 201"),
         ({"rows": {"line 17": "m"}}, "no place of a row"),
     ],
 )

@@ -1,11 +1,18 @@
 """Tiny models with adapters, and trainers of toy runs."""
 
+import os
+import signal
+
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from toys import make_model
+from toys import make_model, spec_document, tagged_rows, write_rows
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl.trainer.utils import add_fused_lm_head
+
+from core.launch import launch
+from core.runs import create_run
+from core.spec import parse_spec
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +27,26 @@ def folders(tmp_path_factory):
         return made[key]
 
     return folder
+
+
+@pytest.fixture
+def start(folders, tmp_path):
+    """Launches runs of the toy spec; none outlives its test."""
+    runs = []
+
+    def launched(rewards=None, on_reward_error="mask", parts=None, **grpo):
+        document = spec_document(folders(), write_rows(tmp_path / "rows.jsonl", tagged_rows(20)), **grpo)
+        document["rewards"] = rewards or document["rewards"]
+        document |= {"on_reward_error": on_reward_error, **(parts or {})}
+        run = create_run(parse_spec(document, "toy"), tmp_path / f"run-{len(runs)}")
+        runs.append((run, launch(run)))
+        return runs[-1]
+
+    yield launched
+    for _, process in runs:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core.alert_log import alerts_path, read_alerts
+from core.alerts import Alert
 from core.metrics import ScoredBatch
 from core.runs import RunFolder
 from core.scores import Scores
@@ -114,3 +116,41 @@ class TestRewind:
     def test_a_new_run_has_nothing_to_take_out(self, run):
         assert rewind(run, 0) is False
         assert not (run.path / "superseded").exists()
+
+
+class TestAlerts:
+    class Looks:
+        def __init__(self, outcome):
+            self.outcome, self.looks = outcome, 0
+
+        def look(self):
+            self.looks += 1
+            if isinstance(self.outcome, Exception):
+                raise self.outcome
+            return self.outcome
+
+    def write(self, run, alerts):
+        Recorder(run, alerts=alerts).write("train", at(1), {"all": 1.0}, {})
+
+    def test_a_record_is_looked_at_when_it_is_written_and_what_is_found_is_in_the_log(self, run, capsys):
+        alerts = self.Looks([Alert("kl", 1, "KL 9.", "Lower learning_rate.")])
+        self.write(run, alerts)
+        assert alerts.looks == 1
+        assert capsys.readouterr().out == "alert, step 1: KL explodes: KL 9. Lower learning_rate.\n"
+
+    def test_a_rule_that_fails_does_not_end_a_run(self, run, capsys):
+        self.write(run, self.Looks(ZeroDivisionError("a bug")))
+        assert len(run.records()) == 1
+        assert "ZeroDivisionError: a bug" in capsys.readouterr().err
+
+    def test_a_rewind_takes_out_alerts_of_later_steps(self, run):
+        lines = [json.dumps(vars(Alert("kl", step, "r", "m"))) + "\n" for step in (2, 5)]
+        alerts_path(run).write_text("".join(lines))
+        rewind(run, 3)
+        assert [alert.step for alert in read_alerts(run)] == [2]
+
+
+def test_a_record_says_what_memory_is_used(run):
+    record = Recorder(run).write("train", at(1), {"all": 1.0}, {}, 3.5)
+    assert record["memory"]["process_gb"] > 0
+    assert record["memory"]["device_gb"] == 3.5

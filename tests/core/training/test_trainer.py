@@ -3,10 +3,12 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from conftest import assert_same
 from toys import spec_document, tagged_rows, write_rows
+from transformers import TrainerCallback
 from trl import GRPOTrainer
 
 from core.check import check
@@ -26,11 +28,11 @@ def trainer(folders, tmp_path):
     """Trainers of toy runs in float32, in this process; their scoring processes end with the test."""
     scorers = []
 
-    def built(engine=None, held_out=0, **grpo):
+    def built(engine=None, held_out=0, parts=None, **grpo):
         rows = write_rows(tmp_path / "rows.jsonl", tagged_rows(20))
         exact = {"bf16": False, "model_init_kwargs": {"dtype": "float32"}}
         document = spec_document(folders(), rows, **{**exact, **grpo})
-        document["engine"] = engine or {}
+        document |= {"engine": engine or {}, **(parts or {})}
         document["data"]["held_out"] = {"rows_per_task": held_out}
         spec = parse_spec(document, "toy")
         run = create_run(spec, tmp_path / f"run-{len(scorers)}")
@@ -255,3 +257,94 @@ class TestRun:
         run.evaluate()
         (record,) = [json.loads(line) for line in run._recorder.run.metrics_path.read_text().splitlines()]
         assert (record["split"], len(record["tasks"])) == ("held_out", 2)
+
+
+def test_trackers_get_each_tasks_metrics_and_the_record_has_them_once(trainer):
+    class Tracker(TrainerCallback):
+        def __init__(self):
+            self.logs = []
+
+        def on_log(self, args, state, control, logs=None, **_):
+            self.logs.append(dict(logs))
+
+    toy, tracker = trainer(held_out=2, max_steps=2, eval_steps=2, save_steps=2), Tracker()
+    toy.add_callback(tracker)
+    toy.args.report_to = ["a tracker"]
+    toy.train()
+    train = [logs for logs in tracker.logs if "tasks/short/reward" in logs]
+    held_out = [logs for logs in tracker.logs if "eval_tasks/short/reward" in logs]
+    records = toy._recorder.run.records()
+    of = {split: [record for record in records if record["split"] == split] for split in ("train", "held_out")}
+    recorded = [{task["task"]: task["reward"] for task in record["tasks"]} for record in of["train"]]
+    assert [{task: logs[f"tasks/{task}/reward"] for task in ("long", "short")} for logs in train] == recorded
+    assert len(held_out) == len(of["held_out"]) > 0
+    assert not [name for record in records for name in record["trainer"] if "tasks/" in name]
+
+
+NOW_AND_THEN = {"name": "matches_format", "params": {"pattern": ".*[ab].*", "dot_matches_newline": True}}
+SELDOM = {
+    "mixing": {"resample": 2},
+    "rewards": {"short": [{"name": "exact_match"}], "long": [NOW_AND_THEN]},
+}
+
+
+class TestResampling:
+    """A random model: of `long` a group has spread now and then, of `short` never."""
+
+    @pytest.mark.parametrize("engine", ["auto", "trl"])
+    def test_groups_without_signal_give_way_within_their_task_and_the_batch_keeps_its_size(self, trainer, engine):
+        found = trainer({"sampling": engine, "training": engine}, parts=SELDOM, per_device_train_batch_size=32)
+        found.model.train()
+        output = found._generate_and_score_completions(found._draw())
+        (batch,) = found._recorder._batches
+        size = found.num_generations
+        tasks = [batch.scores.tasks[row] for row in batch.order]
+        assert len(output["advantages"]) == len(batch.order) == found.args.generation_batch_size
+        assert len(batch.prompts) > len(batch.order), "some was sampled again"
+        assert max(batch.order) >= found.args.generation_batch_size, "and has taken a place"
+        assert tasks == [task for task in tasks[::size] for _ in range(size)], "whole groups"
+        assert sorted(tasks[::size]) == sorted(batch.scores.tasks[: len(tasks)][::size]), "the mix is as it was drawn"
+        assert output["advantages"].tolist() == pytest.approx(batch.advantages[batch.order].tolist())
+        dropped = sorted(set(range(len(batch.prompts))) - set(batch.order.tolist()))
+        assert not batch.advantages[dropped].any()
+        for row, ids, mask in zip(batch.order, output["completion_ids"], output["completion_mask"], strict=True):
+            text = found.processing_class.decode(ids[mask.bool()], skip_special_tokens=True)
+            assert text == batch.completions[row]
+        assert output["num_items_in_batch"] == output["completion_mask"].sum()
+        found.current_gradient_accumulation_steps = 1
+        assert torch.isfinite(found._compute_loss(found.model, output))
+
+
+@pytest.mark.parametrize(("loss_type", "alike"), [("dapo", True), ("grpo", False)])
+def test_tasks_with_long_answers_count_no_more_where_that_is_asked_for(trainer, monkeypatch, loss_type, alike):
+    """The loss gets other advantages; what is recorded of them stays."""
+    found = trainer(parts={"normalisation": {"task_tokens": "equal"}}, loss_type=loss_type)
+    found.model.train()
+    made = found._scored_batch
+
+    def shorter(*given):
+        batch = made(*given)
+        short = np.array(batch.scores.tasks) == "short"
+        return replace(batch, lengths=np.where(short, 3, 9))
+
+    monkeypatch.setattr(found, "_scored_batch", shorter)
+    output = found._generate_and_score_completions(found._draw())
+    (batch,) = found._recorder._batches
+    by = {task: (2.0, 2 / 3)[task == "long"] if alike else 1.0 for task in ("short", "long")}
+    expected = [push * by[task] for push, task in zip(batch.advantages, batch.scores.tasks, strict=True)]
+    assert output["advantages"].tolist() == pytest.approx(expected)
+
+
+def test_a_scheduled_weight_holds_in_training_and_not_on_held_out_rows(trainer):
+    late = {"name": "length", "weight": 2.0, "params": {"maximum": 3}, "schedule": {"kind": "step", "at": 2}}
+    routes = [NOW_AND_THEN, late]
+    found = trainer(parts={"rewards": {"short": routes, "long": routes}}, held_out=2, max_steps=3, eval_steps=1)
+    found.train()
+    weights = {
+        (record["split"], record["step"]): reward["weight"]
+        for record in found._recorder.run.records()
+        for reward in record["tasks"][0]["rewards"]
+        if reward["reward"] == "length"
+    }
+    assert [weights["train", step] for step in (1, 2, 3)] == [0.0, 2.0, 2.0]
+    assert {weight for (split, _), weight in weights.items() if split == "held_out"} == {2.0}

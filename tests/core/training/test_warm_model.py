@@ -1,8 +1,11 @@
 """A model that samples for pages: our way and transformers' give the same, adapters count, it can be broken off."""
 
+import shutil
+
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
 from toys import make_model
 from transformers import AutoModelForCausalLM
 
@@ -136,3 +139,80 @@ def test_another_template_needs_no_other_weights_and_another_adapter_does(folder
     model = warm(folder)
     assert model.holds(ModelChoice(folder, chat_template_kwargs={"enable_thinking": False}))
     assert not model.holds(ModelChoice(folder, "adapter"))
+
+
+class TestWear:
+    """Another adapter on the model that is warm already."""
+
+    @pytest.mark.parametrize("ours", [True, False])
+    def test_base_and_adapter_on_one_model_sample_what_they_sample_when_loaded_alone(
+        self, folder, adapter, monkeypatch, ours
+    ):
+        if not ours:
+            monkeypatch.setattr(warm_model, "unsupported_model", lambda *_: "for a test")
+        base, adapted = ModelChoice(folder), ModelChoice(folder, adapter)
+        alone = {False: sampled(warm(folder), DRAWN), True: sampled(warm(folder, adapter), DRAWN)}
+        model = warm(folder)
+        for choice in (adapted, base, adapted, base):
+            assert model.wear(choice)
+            assert model.holds(choice)
+            assert sampled(model, DRAWN) == alone[choice.adapter is not None]
+
+    def test_changing_back_loads_nothing(self, folder, adapter, monkeypatch):
+        model = warm(folder, adapter)
+        assert model.wear(ModelChoice(folder))
+        monkeypatch.setattr(warm_model, "_loaded", None)
+        assert model.wear(ModelChoice(folder, adapter))
+
+    def test_an_adapter_that_was_written_anew_is_another_one(self, folder, adapter, tmp_path):
+        copy = shutil.copytree(adapter, tmp_path / "adapter")
+        model = warm(folder, str(copy))
+        before = sampled(model)
+        weights = load_file(copy / "adapter_model.safetensors")
+        save_file(
+            {name: -weight if "lora_B" in name else weight for name, weight in weights.items()},
+            copy / "adapter_model.safetensors",
+        )
+        choice = ModelChoice(folder, str(copy))
+        assert not model.holds(choice)
+        assert model.wear(choice)
+        assert sampled(model) == sampled(warm(folder, str(copy))) != before
+
+    def test_an_adapter_that_cannot_be_loaded_leaves_the_model_as_it_was(self, folder, tmp_path):
+        model = warm(folder)
+        before = sampled(model)
+        with pytest.raises(UserError, match="holds no adapter"):
+            model.wear(ModelChoice(folder, str(tmp_path)))
+        assert model.holds(ModelChoice(folder))
+        assert sampled(model) == before
+
+    def test_what_cannot_be_written_in_place_is_left_to_a_loading(self, folder, tmp_path, monkeypatch):
+        model = warm(folder)
+        assert not model.wear(ModelChoice("another"))
+        torch.manual_seed(1)
+        head = get_peft_model(
+            AutoModelForCausalLM.from_pretrained(folder, tie_word_embeddings=False),
+            LoraConfig(r=4, target_modules="all-linear", modules_to_save=["lm_head"]),
+        )
+        torch.nn.init.normal_(head.base_model.model.lm_head.modules_to_save["default"].weight)
+        head.save_pretrained(tmp_path)
+        assert not model.wear(ModelChoice(folder, str(tmp_path)))
+        monkeypatch.setattr(warm_model, "SWITCHED_BYTES", 1)
+        assert not model.wear(ModelChoice(folder))
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_what_is_being_sampled_can_be_watched_token_by_token(folder, monkeypatch, ours):
+    if not ours:
+        monkeypatch.setattr(warm_model, "unsupported_model", lambda *_: "for a test")
+    monkeypatch.setattr(warm_model, "BATCH", 8)
+    model, seen = warm(folder), []
+    found = list(model.sample(PROMPTS, DRAWN, lambda done: None, lambda so_far: seen.append(so_far())))
+    assert [set(look) for look in (seen[0], seen[-1])] == [{0, 1}, {2}]
+    lengths = [sum(map(len, look[0])) for look in seen if 0 in look]
+    assert lengths[0] == 4
+    assert lengths == sorted(lengths)
+    for look in seen:
+        for prompt, group in look.items():
+            assert all(found[prompt][n][: len(ids)] == ids for n, ids in enumerate(group))
+    assert seen[-1][2] == found[2]

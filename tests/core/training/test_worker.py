@@ -11,55 +11,33 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
-from toys import make_model, spec_document, tagged_rows, write_rows
+from toys import steps, tagged_rows, wait_for_step, write_rows
 
 from core.errors import UserError
-from core.runs import Exit, create_run, kill, launch, state, stop, write_exit
-from core.spec import parse_spec, read_spec
+from core.launch import launch
+from core.runs import Exit, create_run, kill, state, stop, write_exit
+from core.spec import read_spec
 
 PROJECT = Path(__file__).parents[3]
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return make_model(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def start(model, tmp_path):
-    """Launches runs of the toy spec; none outlives its test."""
-    runs = []
-
-    def launched(rewards=None, on_reward_error="mask", **grpo):
-        rows = tagged_rows(20)
-        document = spec_document(model, write_rows(tmp_path / "rows.jsonl", rows), **grpo)
-        document["rewards"] = rewards or document["rewards"]
-        document["on_reward_error"] = on_reward_error
-        run = create_run(parse_spec(document, "toy"), tmp_path / f"run-{len(runs)}")
-        runs.append((run, launch(run)))
-        return runs[-1]
-
-    yield launched
-    for run, process in runs:
-        if state(run) == "running":
-            kill(run)
-        process.wait()
-
-
-def steps(run, split="train"):
-    return [record["step"] for record in run.records() if record["split"] == split]
-
-
-def wait_for_step(run, process, step):
-    """Returns as soon as a step is in the metrics; fails where the worker ends before."""
-    while step not in steps(run):
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(timeout=0.05)
-    return run
+LATE = {
+    "name": "matches_format",
+    "params": {"pattern": ".*[a-m].*", "dot_matches_newline": True},
+    "schedule": {"kind": "gate", "reward": "length", "above": 0.3},
+}
+ADAPTIVE = {
+    "mixing": {"adapt": "progress", "floor": 0.1, "resample": 1},
+    "normalisation": {"scale_rewards": "none", "task_scale": "running", "task_tokens": "equal"},
+    "rewards": {
+        "short": [{"name": "length", "params": {"unit": "characters", "maximum": 4, "margin": 8}}, LATE],
+        "long": [{"name": "length", "params": {"unit": "characters", "minimum": 12, "margin": 8}}, LATE],
+    },
+}
 
 
 class TestFinished:
-    def test_a_run_trains_to_its_end_and_leaves_an_adapter_that_peft_loads(self, start, model):
+    def test_a_run_trains_to_its_end_and_leaves_an_adapter_that_peft_loads(self, start, folders):
         from peft import PeftModel
         from transformers import AutoModelForCausalLM
 
@@ -69,10 +47,11 @@ class TestFinished:
         assert steps(run) == [1, 2, 3, 4, 5, 6]
         assert steps(run, "held_out") == [0, 3, 6]
         assert all({task["task"] for task in record["tasks"]} == {"short", "long"} for record in run.records())
-        loaded = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model), run.adapter)
+        loaded = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(folders()), run.adapter)
         weights = [value.abs().sum().item() for name, value in loaded.state_dict().items() if "lora_B" in name]
         assert weights
         assert all(weight > 0 for weight in weights), "every adapted layer has been trained"
+        assert "after 6 steps" in (run.adapter / "README.md").read_text()
 
     def test_every_completion_is_kept_with_its_task_and_whole_groups(self, start):
         run, process = start(max_steps=2)
@@ -155,6 +134,7 @@ class TestEndings:
         ("schedule", "breaks_at"),
         [
             pytest.param({"max_steps": 6, "save_steps": 2}, 3, id="one generation a step"),
+            pytest.param({"max_steps": 8, "save_steps": 3, "parts": ADAPTIVE}, 5, id="shares that follow the run"),
             pytest.param(
                 {"max_steps": 6, "save_steps": 2, "gradient_accumulation_steps": 2, "per_device_train_batch_size": 4},
                 3,
@@ -215,9 +195,13 @@ class TestEndings:
         wait_for_step(run, process, 1)
         stop(run)
         process.wait(timeout=60)
+        rows = tagged_rows(20)
         write_rows(tmp_path / "rows.jsonl", tagged_rows(30))
         assert launch(run).wait(timeout=60) == 1
-        assert "the data has changed since the run was started" in run.exit().message
+        assert "the data has changed since the run was started: {'train'" in run.exit().message
+        write_rows(tmp_path / "rows.jsonl", [*rows[:-1], {**rows[-1], "answer": "another"}])
+        assert launch(run).wait(timeout=60) == 1
+        assert "as many rows of each task, but not the same" in run.exit().message
 
     def test_epochs_count_prompts(self, start):
         run, process = start(max_steps=-1, num_train_epochs=0.5)

@@ -1,0 +1,66 @@
+"""More steps for a run that has ended: its spec never changes, so how many it has in all is kept in a file beside it.
+
+What was trained stays as it is: the order of rows goes on where it ended (the checkpoint holds how far it was), and so
+do random state and optimizer. The learning rate follows its schedule over the new number of steps, so
+after a decay to 0 it comes back, with the second added step; `eval_steps` and `save_steps` below 1 are shares of the
+new number.
+"""
+
+from __future__ import annotations
+
+import json
+
+from core.errors import Problem, UserError
+from core.options import grpo_settings
+from core.records import last_record
+from core.runs import RunFolder, folder_state, write_atomically
+from core.spec import RunSpec
+
+
+def extend(run: RunFolder, steps: int) -> int:
+    """Give a run so many steps more; it does them when it is started next. Returns how many it has in all then.
+
+    `UserError` where it is at work or has no checkpoint to go on from: its first steps would be done again.
+    """
+    if steps < 1:
+        raise UserError(Problem("steps", f"found {steps}.", "Give a number of steps above 0."))
+    now = folder_state(run)
+    if now in ("running", "created"):
+        mend = "Stop it first." if now == "running" else "Start it first."
+        raise UserError(Problem(run.id, f"a run that is {now} is not extended.", mend))
+    before = planned_steps(run)
+    if before is None or not run.whole_checkpoints():
+        raise UserError(Problem(run.id, "it has no checkpoint to go on from.", "Resume it, or start a new run."))
+    write_atomically(run.extension_path, json.dumps({"max_steps": before + steps}))
+    return before + steps
+
+
+def planned_steps(run: RunFolder) -> int | None:
+    """How many training steps a run has in all; None where it counts epochs and has not begun."""
+    if (extended := extended_steps(run)) is not None:
+        return extended
+    last = last_record(run.metrics_path, "train") or {}
+    if isinstance(last.get("steps"), int):
+        return int(last["steps"])
+    return grpo_settings(run.spec().grpo)["max_steps"] or None
+
+
+def extended_steps(run: RunFolder) -> int | None:
+    """How many steps a run has in all by its extension; None where it has none, or a file that says nothing of it."""
+    try:
+        found = json.loads(run.extension_path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    steps = found.get("max_steps") if isinstance(found, dict) else None
+    return steps if isinstance(steps, int) else None
+
+
+def wants_more(run: RunFolder) -> bool:
+    """Whether a run that ended was given more steps than it has done."""
+    return (extended_steps(run) or 0) > run.last_step()
+
+
+def working_spec(run: RunFolder) -> RunSpec:
+    """The spec as the worker follows it: what the run was started with, and the steps that were added."""
+    spec, steps = run.spec(), extended_steps(run)
+    return spec if steps is None else spec.model_copy(update={"grpo": {**spec.grpo, "max_steps": steps}})

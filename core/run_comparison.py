@@ -1,0 +1,82 @@
+"""Two or more runs beside one another: which settings differ, and where each task ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.columns import Key
+from core.options import grpo_settings, lora_settings
+from core.series import Series
+from core.spec import RunSpec
+
+LAST_STEPS = 20  # whose mean is a run's reward at its end
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting that is not the same in all runs.
+
+    Attributes:
+        name: its place in the spec, such as `grpo.learning_rate`.
+        values: of each run; None where it has none.
+    """
+
+    name: str
+    values: tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class Final:
+    """Where a task ended in one run; None for what does not exist.
+
+    Attributes:
+        train: mean reward of the last steps.
+        before: held-out reward at the first evaluation.
+        after: at the last.
+        step: of the last training step.
+    """
+
+    train: float | None
+    before: float | None
+    after: float | None
+    step: int
+
+
+def differing(specs: Sequence[RunSpec]) -> list[Setting]:
+    """The settings that differ, defaults filled in where the runs' libraries name them; the name of a run is none."""
+    flat = [_flat(_filled(spec)) for spec in specs]
+    names = dict.fromkeys(name for settings in flat for name in settings)
+    found = [Setting(name, tuple(settings.get(name) for settings in flat)) for name in names if name != "name"]
+    return [setting for setting in found if len(set(setting.values)) > 1]
+
+
+def _filled(spec: RunSpec) -> dict[str, Any]:
+    document = spec.model_dump(mode="json", exclude_none=True)
+    return {**document, "grpo": grpo_settings(spec.grpo), "lora": lora_settings(spec.lora)}
+
+
+def _flat(value: Any, place: str = "") -> dict[str, str]:
+    if isinstance(value, Mapping) and value:
+        return {name: text for key, part in value.items() for name, text in _flat(part, f"{place}.{key}").items()}
+    if isinstance(value, list | tuple) and any(isinstance(part, Mapping) for part in value):
+        return {name: text for part in value for name, text in _flat(part, f"{place}.{_called(part)}").items()}
+    return {place.lstrip("."): str(value)}
+
+
+def _called(part: Any) -> str:
+    """A route is known by its label or name, not by its place in the list."""
+    return str(part.get("label") or part.get("name")) if isinstance(part, Mapping) else "?"
+
+
+def finals(series: Sequence[Series]) -> dict[str, tuple[Final | None, ...]]:
+    """For each task of any of the runs, where it ended in each; None where a run has no such task."""
+    tasks = dict.fromkeys(task for one in series for task in one.tasks)
+    return {task: tuple(_final(one, task) if task in one.tasks else None for one in series) for task in tasks}
+
+
+def _final(series: Series, task: str) -> Final:
+    rewards = series.train.known(Key("reward", task))[1][-LAST_STEPS:]
+    before, after = series.before_and_after(task)
+    return Final(float(rewards.mean()) if len(rewards) else None, before, after, series.step)

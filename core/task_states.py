@@ -1,0 +1,124 @@
+"""Is a task learning? One documented rule over its mean reward, step by step (docs/monitor.md).
+
+Means of stretches of steps are compared, and a difference counts only where it is several times its standard error.
+The noise is measured from the differences between neighbouring steps, which a trend hardly touches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.columns import Columns, Key
+from core.routing import RoutingTable, sound
+from core.spec import Draft
+
+Name = Literal["early", "learning", "converged", "stalled", "regressing"]
+Floats = NDArray[np.float64]
+
+FEWEST = 20  # steps with a reward before anything is said
+SHORT = (10, 50)  # steps of the stretches that are compared: a quarter of the run, within these
+LONG = (10, 400)  # and of a second pair, a third of the run, for what changes slowly
+RISE = 4.0  # standard errors from which on two neighbouring stretches differ
+FALL = 5.0  # from the best stretch to the last: the best of many is high by chance, so more is asked for
+LOST = 0.15  # and this share of what was gained, or of the noise where nothing was
+ROUNDING = 1e-6  # of sums, as a share of the values
+NEAR_TOP = 0.03  # of the highest total possible
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """How a task is doing.
+
+    Attributes:
+        name: early (too few steps to tell), learning, converged, stalled or regressing.
+        now: mean reward of the last stretch; None before there is one.
+        start: of the first stretch.
+        best: of the best stretch.
+        window: steps in a stretch.
+    """
+
+    name: Name
+    now: float | None = None
+    start: float | None = None
+    best: float | None = None
+    window: int = 0
+
+
+def task_state(rewards: NDArray[np.floating], top: float | None = None) -> TaskState:
+    """The state of a task from its mean rewards, one a step that has one, oldest first (n).
+
+    Args:
+        rewards: without NaN.
+        top: the highest total possible, where there is such; a task that is there has converged.
+    """
+    count = len(rewards)
+    if count < FEWEST:
+        return TaskState("early")
+    values = rewards.astype(np.float64)
+    window = int(np.clip(count // 4, *SHORT))
+    now, start, best = float(values[-window:].mean()), float(values[:window].mean()), _best(values, window)
+    error = noise(values[-4 * window :]) * np.sqrt(2 / window)
+    return TaskState(_name(values, window, error, top), now, start, best, window)
+
+
+def states(train: Columns, tasks: list[str], tops: dict[str, float]) -> dict[str, TaskState]:
+    """The state of each task of a run."""
+    return {task: task_state(train.known(Key("reward", task))[1], tops.get(task)) for task in tasks}
+
+
+def noise(values: NDArray[np.floating]) -> float:
+    """Standard deviation of a curve around its trend, from the differences between neighbours (von Neumann 1941)."""
+    steps = np.diff(values.astype(np.float64))
+    return float(np.sqrt((steps**2).mean() / 2)) if len(steps) else 0.0
+
+
+def highest_totals(spec: Draft) -> dict[str, float]:
+    """The highest total each task with routes of its own can reach; left out where a reward has no upper end."""
+    table = RoutingTable(spec.rewards)
+    tops = {task: _highest(table, task) for task in spec.rewards}
+    return {task: top for task, top in tops.items() if top is not None}
+
+
+def _highest(table: RoutingTable, task: str) -> float | None:
+    top = 0.0
+    for route in table.of(task):
+        reward = sound(route)
+        end = None if reward is None else reward.range[1 if route.weight > 0 else 0]
+        if route.weight and end is None:
+            return None
+        top += route.weight * (end or 0.0)
+    return top
+
+
+def _name(values: Floats, window: int, error: float, top: float | None) -> Name:
+    now, start, best = float(values[-window:].mean()), float(values[:window].mean()), _best(values, window)
+    long = int(np.clip(len(values) // 3, *LONG))
+    changes = [_change(values, width) for width in {window, long}]
+    lost = LOST * max(best - start, noise(values)) + ROUNDING * float(np.abs(values).max())
+    if best - now > max(FALL * error, lost) or min(changes) < -RISE:
+        return "regressing"
+    if top is not None and now >= top - NEAR_TOP * max(abs(top), abs(top - start)):
+        return "converged"
+    if max(changes) > RISE:
+        return "learning"
+    error = max(error, noise(values) * float(np.sqrt(2 / window)))
+    return "converged" if now - start > RISE * error + ROUNDING * abs(now) else "stalled"
+
+
+def _change(values: Floats, width: int) -> float:
+    """How much the last stretch lies above the one before, in standard errors."""
+    width = min(width, len(values) // 2)
+    last, before = values[-width:], values[-2 * width : -width]
+    error = noise(values[-2 * width :]) * np.sqrt(2 / width)
+    difference = float(last.mean() - before.mean())
+    return difference / error if error > 0 else 0.0
+
+
+def _best(values: Floats, window: int) -> float:
+    """The highest mean of a stretch."""
+    sums = np.cumsum(np.concatenate([[0.0], values]))
+    return float(((sums[window:] - sums[:-window]) / window).max())

@@ -1,0 +1,41 @@
+"""How training ends when it is asked to, and how a checkpoint is known to be whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from core.runs import CHECKPOINT_COMPLETE, RunFolder, write_atomically
+from core.training.endings import check_still_there
+
+
+class StoppedDuringEvaluation(Exception):
+    """A stop was asked for while held-out rows were evaluated; the step before is whole."""
+
+
+class StopAndMark(TrainerCallback):
+    """Ends training at a checkpoint when asked to, and marks every checkpoint that is whole."""
+
+    def __init__(self, run: RunFolder, stop_requested: Callable[[], bool]) -> None:
+        self._run = run
+        self._stop_requested = stop_requested
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        check_still_there(self._run)
+        if self._stop_requested():
+            control.should_save = control.should_training_stop = True
+            control.should_evaluate = False
+        return control
+
+    def on_prediction_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self._stop_requested():
+            raise StoppedDuringEvaluation
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """A kill in the middle of a save leaves a folder without this mark, which resume then passes over."""
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        write_atomically(folder / CHECKPOINT_COMPLETE, json.dumps({"step": state.global_step}))

@@ -1,0 +1,72 @@
+"""Which adapters a run has, and what is said where it has none."""
+
+import json
+import os
+
+import pytest
+from toys import make_model, make_run, spec_document, tagged_rows, write_rows
+
+from core.errors import UserError
+from core.run_adapters import find_adapter, no_adapter, run_adapters, run_rows, save_step
+from core.runs import CHECKPOINT_COMPLETE, create_run, record_worker
+from core.spec import parse_spec
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return make_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def rows(tmp_path):
+    return write_rows(tmp_path / "rows.jsonl", tagged_rows(20))
+
+
+@pytest.fixture
+def run(model, rows, tmp_path):
+    return make_run(tmp_path / "runs" / "toy", model, rows)
+
+
+@pytest.fixture
+def new(model, rows):
+    return create_run(parse_spec(spec_document(model, rows, save_steps=7), "toy"))
+
+
+def test_the_result_comes_before_the_checkpoints(run):
+    assert [(one.name, one.step) for one in run_adapters(run)] == [("adapter", 2), ("checkpoint-2", 2)]
+    assert find_adapter(run).path == run.adapter
+    assert find_adapter(run, "checkpoint-2").model.adapter == str(run.checkpoints / "checkpoint-2")
+
+
+def test_a_result_that_is_older_than_a_checkpoint_says_its_own_step_and_is_not_the_choice(run):
+    """Stopped after step 1, resumed, and killed after the checkpoint of step 2."""
+    save_step(run, 1)
+    assert [(one.name, one.step) for one in run_adapters(run)] == [("checkpoint-2", 2), ("adapter", 1)]
+    assert find_adapter(run).name == "checkpoint-2"
+
+
+def test_a_torn_checkpoint_is_none(run):
+    (run.checkpoints / "checkpoint-2" / CHECKPOINT_COMPLETE).unlink()
+    assert [one.name for one in run_adapters(run)] == ["adapter"]
+
+
+def test_one_that_is_gone_is_named_with_those_that_are_there(run):
+    with pytest.raises(UserError, match=r"no adapter 'checkpoint-1'.*Did you mean 'checkpoint-2'"):
+        find_adapter(run, "checkpoint-1")
+
+
+def test_a_run_without_an_adapter_says_what_to_do(new):
+    assert "has not been started" in no_adapter(new).mend
+    record_worker(new, os.getpid())
+    assert "after step 7" in no_adapter(new).mend
+    new.exit_path.write_text(json.dumps({"reason": "failed", "message": "", "step": 0, "attempt": 1}))
+    assert "before its first checkpoint" in no_adapter(new).mend
+    with pytest.raises(UserError, match="no adapter yet"):
+        find_adapter(new)
+
+
+def test_its_rows_are_those_of_its_data_and_files_that_are_gone_are_said(run, rows):
+    assert len(run_rows(run).held_out) == 4
+    rows.unlink()
+    with pytest.raises(UserError, match=r"rows\.jsonl"):
+        run_rows(run)

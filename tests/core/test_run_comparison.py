@@ -1,0 +1,58 @@
+"""Runs are compared by the settings that differ and by where each task ended."""
+
+import pytest
+from toy_runs import lines, record, spec_document
+
+from core.run_comparison import differing, finals
+from core.series import Series
+from core.spec import parse_spec
+
+
+def spec(rewards=("exact",), **changes):
+    return parse_spec(spec_document(["math"], rewards, **changes), "test")
+
+
+def settings(*specs):
+    return {setting.name: setting.values for setting in differing(specs)}
+
+
+def test_the_same_settings_do_not_differ_and_a_name_is_none():
+    assert settings(spec(name="a"), spec(name="b")) == {}
+
+
+def test_what_is_left_out_is_its_default():
+    assert settings(spec(), spec(grpo={"learning_rate": 1e-4})) == {}
+    assert settings(spec(), spec(grpo={"learning_rate": 1e-5})) == {"grpo.learning_rate": ("0.0001", "1e-05")}
+
+
+def test_a_route_is_known_by_its_name_and_not_by_its_place():
+    found = settings(spec(["exact"]), spec(["brief", "exact"]))
+    assert found == {
+        "rewards.math.brief.name": (None, "exact_match"),
+        "rewards.math.brief.label": (None, "brief"),
+        "rewards.math.brief.weight": (None, "1.0"),
+        "rewards.math.brief.params": (None, "{}"),
+    }
+
+
+def test_each_task_ends_where_its_last_steps_and_evaluations_say():
+    one = Series.of(
+        lines(
+            [
+                record(0, {"math": 0.1}, split="held_out"),
+                *(record(step, {"math": 0.2 if step < 10 else 0.6}) for step in range(1, 40)),
+                record(39, {"math": 0.5}, split="held_out"),
+            ]
+        )
+    )
+    other = Series.of(lines([record(1, {"code": None})]))
+    ends = finals([one, other])
+    math, none = ends["math"]
+    assert (math.train, math.before, math.after, math.step) == (
+        pytest.approx(0.6),
+        pytest.approx(0.1),
+        pytest.approx(0.5),
+        39,
+    )
+    assert none is None
+    assert ends["code"][1].train is None

@@ -1,0 +1,77 @@
+"""Whether a task learns is told from its curve, and noise alone seldom says so."""
+
+import numpy as np
+import pytest
+
+from core.spec import parse_draft
+from core.task_states import highest_totals, noise, task_state
+
+
+def curve(shape, steps=300, spread=0.05, seed=0):
+    return shape(np.linspace(0, 1, steps)) + np.random.default_rng(seed).normal(0, spread, steps)
+
+
+CURVES = {
+    "learning": lambda x: 0.2 + 0.6 * x,
+    "converged": lambda x: 0.2 + 0.6 * (1 - np.exp(-20 * x)),
+    "stalled": lambda x: 0.3 + 0 * x,
+    "regressing": lambda x: np.where(x < 0.5, 0.2 + 1.2 * x, 1.4 - 1.2 * x),
+}
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("name", CURVES)
+def test_each_shape_has_its_state(name, seed):
+    assert task_state(curve(CURVES[name], seed=seed)).name == name
+
+
+def test_nothing_is_said_of_a_few_steps():
+    assert task_state(np.linspace(0, 1, 19)).name == "early"
+
+
+def test_a_task_that_is_at_the_highest_total_from_the_start_has_converged_and_not_stalled():
+    values = np.full(100, 0.99)
+    assert task_state(values, top=1.0).name == "converged"
+    assert task_state(values).name == "stalled"
+
+
+def test_a_reward_of_another_scale_has_the_same_state():
+    for factor in (1e-3, 1e3):
+        assert task_state(factor * curve(CURVES["learning"])).name == "learning"
+        assert task_state(factor * curve(CURVES["stalled"])).name == "stalled"
+
+
+def test_flat_noise_raises_few_false_alarms():
+    """100 runs of 200 steps, looked at after every tenth: at most 1 look in 100 says anything but stalled."""
+    rng = np.random.default_rng(1)
+    runs = 0.4 + 0.1 * rng.standard_normal((100, 200))
+    looks = [task_state(run[:steps]).name for run in runs for steps in range(20, 201, 10)]
+    assert sum(name != "stalled" for name in looks) / len(looks) < 0.01
+
+
+def test_noise_is_measured_around_a_trend():
+    assert noise(curve(CURVES["learning"], steps=5000)) == pytest.approx(0.05, rel=0.1)
+    assert noise(np.zeros(1)) == 0
+
+
+CODE = "def score(completion, row):\n    return 1.0"
+
+
+@pytest.mark.parametrize(
+    ("routes", "top"),
+    [
+        pytest.param([{"name": "exact_match"}], {"math": 1.0}, id="one reward from 0 to 1"),
+        pytest.param(
+            [{"name": "exact_match", "weight": 2}, {"name": "choice", "weight": -1}], {"math": 2.0}, id="weights"
+        ),
+        pytest.param([{"name": "length", "params": {"maximum": 5}}], {"math": 1.0}, id="others do not move it"),
+        pytest.param(
+            [{"name": "get_cosine_scaled_reward", "params": {"max_len": 9, "max_value_correct": 3}}],
+            {"math": 3.0},
+            id="a parameter that moves it",
+        ),
+        pytest.param([{"name": "custom", "params": {"code": CODE}}], {}, id="no upper end"),
+    ],
+)
+def test_the_highest_total_is_told_from_the_declared_ranges(routes, top):
+    assert highest_totals(parse_draft({"rewards": {"math": routes}}, "test")) == top

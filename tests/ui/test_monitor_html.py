@@ -1,0 +1,155 @@
+"""What the page says of a run in words and tables: only what its folder says, and nothing as HTML that is data."""
+
+import json
+import os
+
+import pytest
+from toy_runs import append, make_run, record, reward_entry, scored_batch, task_entry
+
+from core.completions import Wanted
+from core.run_list import run_lines
+from core.runs import record_worker, runs_root
+from core.training.recorder import Recorder
+from ui.monitor_completions import changed, completions_html
+from ui.monitor_header import alerts_html, engine_lines, picker_html, status_html
+from ui.monitor_log import LOG_LINES, log_tail
+from ui.monitor_page import newest_or
+from ui.monitor_state import Look, known
+from ui.monitor_table import reasons_html, table_html
+
+
+def made(records=(), end="finished", name="one"):
+    return make_run(runs_root() / name, records, end=end)
+
+
+class TestStatus:
+    @pytest.mark.parametrize(
+        ("records", "end", "shown"),
+        [
+            pytest.param([], None, "created", id="not begun"),
+            pytest.param([record(4, {"math": 0.5}, steps=10)], "stopped", "step 4 of 10", id="stopped"),
+            pytest.param([], "failed", "It failed.", id="failed before anything"),
+        ],
+    )
+    def test_it_tells_state_and_step(self, records, end, shown):
+        made(records, end)
+        assert shown in status_html(known("one"))
+
+    def test_a_running_one_tells_the_time_left_and_can_be_stopped_and_killed(self):
+        run = made([record(4, {"math": 0.5}, steps=10)], end=None)
+        record_worker(run, os.getpid())
+        html = status_html(known("one"))
+        assert "0:12 left" in html
+        assert 'data-act="stop"' in html
+        assert 'data-act="kill"' in html
+        assert 'data-act="resume"' not in html
+
+    def test_a_finished_one_is_not_resumed_but_copied(self):
+        made([record(10, {"math": 0.5}, steps=10)])
+        html = status_html(known("one"))
+        assert 'data-act="resume"' not in html
+        assert 'data-act="duplicate"' in html
+
+    def test_parts_of_a_step_that_are_trl_own_are_said_with_their_reason(self):
+        run = made()
+        assert engine_lines(known("one")) == []
+        ways = {"sampling": {"ours": True, "reason": ""}, "training": {"ours": False, "reason": "it is too round"}}
+        run.engine_path.write_text(json.dumps(ways))
+        assert engine_lines(known("one")) == ["The training pass is TRL's own, slower one: it is too round."]
+
+
+class TestAlerts:
+    def test_what_needs_a_look_is_said_with_what_to_try(self):
+        entry = task_entry("<i>math</i>", 0.5, errors=2) | {
+            "rewards": [reward_entry("exact", 0.5, errors=2, count=6, reasons={"no <b>gold</b>": 2})]
+        }
+        made([record(1, [entry])])
+        html = alerts_html(known("one"))
+        assert "25% of the last scores failed: no &lt;b&gt;gold&lt;/b&gt;" in html
+        assert "Mend the reward" in html
+        assert "<i>" not in html
+
+    def test_nothing_is_said_before_the_first_record_and_all_is_well_after_it(self):
+        run = made()
+        assert alerts_html(known("one")) == ""
+        append(run, record(1, {"math": 0.5}))
+        assert "Nothing needs a look." in alerts_html(known("one"))
+
+
+class TestTable:
+    def test_what_does_not_exist_is_a_dash(self):
+        nothing = task_entry("code", None, signal=None, rewards=[]) | {"rewards": []}
+        made([record(1, [nothing])])
+        html = table_html(known("one"))
+        assert html.count('<td class="number">-</td>') >= 6
+        assert "too early" in html
+
+    def test_a_task_name_is_text(self):
+        made([record(1, {"<b>x</b>": 0.5})])
+        assert "<b>x</b>" not in table_html(known("one"))
+
+
+class TestReasons:
+    def test_the_commonest_reasons_come_first_with_their_counts(self):
+        def failed(reasons):
+            entry = reward_entry("exact", 0.5, errors=sum(reasons.values()), reasons=reasons)
+            return [task_entry("math", 0.5) | {"rewards": [entry]}]
+
+        made([record(1, failed({"<no gold>": 1})), record(2, failed({"timeout": 3, "<no gold>": 1}))])
+        html = reasons_html(known("one"))
+        assert html.index("3 × timeout") < html.index("2 × &lt;no gold&gt;")
+
+    def test_nothing_is_said_where_nothing_failed(self):
+        made([record(1, {"math": 0.5})])
+        assert reasons_html(known("one")) == ""
+
+
+class TestCompletions:
+    def test_texts_are_text_and_what_has_no_total_is_a_dash(self):
+        run = made([record(1, {"math": 0.5})])
+        Recorder(run).add("train", 1, scored_batch("math", ["<script>x</script>", "5"], [None, 1.0]))
+        html = completions_html(known("one"), Look())
+        assert "<script>" not in html
+        assert "&lt;script&gt;" in html
+        assert '<td class="number">-</td>' in html
+        assert "no gold" in html
+
+    def test_a_run_without_any_says_so(self):
+        made([record(1, {"math": 0.5})])
+        assert "No completions yet." in completions_html(known("one"), Look())
+
+    @pytest.mark.parametrize(
+        ("name", "value", "found"),
+        [
+            ("low", "0.5", {"low": 0.5}),
+            ("low", "", {"low": None}),
+            ("step", "7", {"step": 7}),
+            ("step", "x", {"step": None}),
+            ("errors", True, {"errors": True}),
+            ("text", "a b", {"text": "a b"}),
+        ],
+    )
+    def test_a_field_that_was_edited_is_read(self, name, value, found):
+        assert changed(Wanted(low=0.1), name, value) == Wanted(**{"low": 0.1, **found})
+
+
+def test_the_list_escapes_names_and_marks_the_chosen_one():
+    made([record(3, {"math": 0.5}, steps=7)])
+    html = picker_html(run_lines(), 'one"')
+    assert 'value="one&quot;"' in html
+    assert "3/7" in html
+
+
+def test_the_newest_run_is_shown_where_none_is_named():
+    assert newest_or("gone") == ""
+    made(name="old")
+    assert newest_or("gone") == "old"
+
+
+def test_the_log_shows_its_last_lines_without_rewritten_progress_bars():
+    run = made()
+    assert log_tail(run) == ""
+    lines = "".join(f"line {n}\n" for n in range(100))
+    run.log_path.write_bytes(f"{lines}Loading: 0%\rLoading: 100%\n".encode())
+    shown = log_tail(run).splitlines()
+    assert (len(shown), shown[-1]) == (LOG_LINES, "Loading: 100%")

@@ -1,0 +1,118 @@
+"""The HTML of the page Train: what people and models write is data, numbers that are not known are dashes."""
+
+from html.parser import HTMLParser
+
+import pytest
+from toys import write_rows
+
+from core.errors import Problem
+from core.projects import create_project
+from core.spec import parse_draft
+from ui.train_checks import estimate_html, note, problems_html, spoken, summary_html
+from ui.train_forecast import forecast_html
+from ui.train_form import advanced_html, simple_html, tasks_html
+from ui.train_presets import command_html, presets_html
+from ui.train_state import Look, Refused, known
+
+HOSTILE = '"><script>alert(1)</script>'
+
+
+class Tags(HTMLParser):
+    """The tags of a piece of HTML, and which of them are not closed."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen, self.open = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append(tag)
+        if tag not in ("input", "br", "wbr", "option"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag != "option":
+            assert self.open.pop() == tag
+
+
+def tags(html):
+    parser = Tags()
+    parser.feed(html)
+    assert parser.open == []
+    return parser.seen
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIGNALBOX_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("SIGNALBOX_CACHE", str(tmp_path / "cache"))
+    rows = [{"task": HOSTILE, "prompt": f"{n}", "answer": f"{n}"} for n in range(20)]
+    document = {
+        "model": f"nobody/{HOSTILE}",
+        "data": {"path": str(write_rows(tmp_path / "rows.jsonl", rows))},
+        "rewards": {HOSTILE: [{"name": "exact_match", "label": HOSTILE}]},
+        "grpo": {"run_name": HOSTILE, "num_generations": 3},
+        "tasks": {HOSTILE: {"system_prompt": HOSTILE}},
+    }
+    return create_project("test", parse_draft(document, "test"))
+
+
+@pytest.fixture
+def now(project):
+    refused = Refused(HOSTILE, (Problem(HOSTILE, HOSTILE, HOSTILE),))
+    return known(project, Look(project.name, {("grpo.learning_rate", ""): refused}, preset="quick"))
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        simple_html,
+        lambda now: advanced_html(now, "", False),
+        lambda now: advanced_html(now, HOSTILE, False),
+        tasks_html,
+        problems_html,
+        estimate_html,
+        summary_html,
+        forecast_html,
+        presets_html,
+        command_html,
+    ],
+)
+def test_what_somebody_wrote_is_never_markup_and_every_tag_is_closed(now, draw):
+    html = draw(now)
+    assert "script" not in tags(html)
+    assert html
+
+
+def test_an_entry_that_was_refused_stays_in_its_box_with_its_reason(now):
+    html = simple_html(now)
+    assert 'aria-invalid="true"' in html
+    assert html.count("&lt;script&gt;") >= 2
+
+
+def test_what_is_not_known_is_a_dash_and_said(now):
+    assert summary_html(now).count(">-<") == 4  # memory, time, disk, signal
+    assert "Nothing is known of the model" in estimate_html(now)
+
+
+def test_the_note_counts_what_blocks(now):
+    assert note(now) == "Errors to mend before a run can start: 1. They are listed below."
+
+
+def test_a_search_leaves_what_matches_and_opens_it(now):
+    html = advanced_html(now, "entropy_coef_min", False)
+    assert html.count("<details") == html.count(" open>") == 1
+    assert html.count("data-place") == 1
+
+
+def test_only_what_is_set_is_what_differs_from_its_default(now):
+    html = advanced_html(now, "", True)
+    places = {part.partition('"')[0] for part in html.split('data-edit="option" data-place="')[1:]}
+    assert places == {"model", "grpo.num_generations", "grpo.run_name"}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.31, "0.31 s"), (12.4, "12 s"), (300, "5 min"), (7200, "2.0 h"), (3 * 86400, "3.0 days")],
+)
+def test_times_are_said_as_roughly_as_they_are_known(seconds, text):
+    assert spoken(seconds) == text

@@ -1,0 +1,177 @@
+"""The top of the page Monitor: which run, what it is doing, what needs a look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from html import escape
+
+from core import progress
+from core.alerts import Alert
+from core.columns import Key
+from core.run_list import RunLine
+from core.runs import State
+from core.series import Series
+from ui.html import attributes
+from ui.monitor_state import SPANS, Known, Look
+from ui.preview_tables import select
+from ui.run_buttons import buttons_html
+from ui.texts import t
+
+# A field that shows the chosen run and, while it is typed in, filters the list below it.
+PICK = """
+const field = () => element.querySelector('.sb-picker input');
+const filter = () => {
+    const words = field().value.toLowerCase().split(/\\s+/).filter(Boolean);
+    element.querySelectorAll('.sb-picker [data-run]').forEach((run) => {
+        run.hidden = field().dataset.typed && !words.every((word) => run.textContent.toLowerCase().includes(word));
+    });
+};
+element.addEventListener('focusin', (event) => { if (event.target === field()) field().select(); });
+element.addEventListener('input', (event) => {
+    if (event.target === field()) { field().dataset.typed = '1'; filter(); }
+});
+element.addEventListener('focusout', (event) => {
+    if (!element.querySelector('.sb-picker')?.contains(event.relatedTarget)) {
+        delete field().dataset.typed; field().value = field().getAttribute('value'); filter();
+    }
+});
+element.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape') document.activeElement.blur();
+    if (event.key === 'Enter' && event.target === field()) {
+        element.querySelector('.sb-picker [data-run]:not([hidden])')?.click();
+    }
+});
+element.addEventListener('click', (event) => {
+    if (event.target.closest('.sb-picker [data-run]')) setTimeout(() => document.activeElement.blur(), 0);
+});
+new MutationObserver(() => {
+    if (!field()) return;
+    if (document.activeElement !== field()) field().value = field().getAttribute('value');
+    filter();
+}).observe(element, {childList: true, subtree: true, attributes: true, attributeFilter: ['value']});
+"""
+
+
+def picker_html(lines: Sequence[RunLine], chosen: str) -> str:
+    """The runs there are, newest first, found by typing."""
+    rows = "".join(_run(line, line.id == chosen) for line in lines)
+    label = escape(t("watch.run"), quote=True)
+    return (
+        f'<div class="sb-picker"><label><span>{escape(t("watch.run"))}</span>'
+        f'<input type="text" aria-label="{label}" value="{escape(chosen, quote=True)}" autocomplete="off" '
+        f'placeholder="{escape(t("watch.search"), quote=True)}"></label>'
+        f'<span class="sb-note">{escape(t("watch.runs", count=len(lines)))}</span>'
+        f'<div class="list" tabindex="-1">{rows}</div></div>'
+    )
+
+
+def _run(line: RunLine, chosen: bool) -> str:
+    when = datetime.fromtimestamp(line.started).strftime("%Y-%m-%d %H:%M")
+    steps = f"{line.step}/{line.steps}" if line.steps else "-"
+    here = ' aria-current="true"' if chosen else ""
+    return (
+        f'<button type="button" class="run"{here} {attributes(act="run", run=line.id)}>'
+        f"{state_chip(line.state)}<span class='name'>{escape(line.id)}</span>"
+        f"<span class='number'>{escape(steps)}</span><span class='sb-note'>{when}</span></button>"
+    )
+
+
+def state_chip(state: State | str) -> str:
+    """A run's state; the word says it, colour only helps."""
+    return f'<span class="sb-chip state {escape(state)}">{escape(state)}</span>'
+
+
+def status_html(found: Known) -> str:
+    """State, progress, time left, and what can be done."""
+    now = t("watch.stopping_now") if found.stopping else found.state
+    series, last = found.series, found.series.last
+    parts = [state_chip(now), f'<strong class="name">{escape(found.run.id)}</strong>']
+    if last is None:
+        parts.append(f"<span>{escape(t('watch.loading'))}</span>" if found.state == "running" else "")
+    else:
+        done, steps = int(last["step"]), int(last["steps"])
+        parts.append(
+            f'<progress max="{steps}" value="{done}" aria-label="{escape(t("watch.progress_label"))}"></progress>'
+        )
+        parts.append(f"<span>{escape(t('watch.step', step=done, steps=steps))}</span>")
+        parts += [f'<span class="sb-note">{escape(text)}</span>' for text in _times(found, series)]
+    if found.alerts:
+        parts.append(f'<span class="sb-chip stalled">{escape(t("watch.alerts", count=len(found.alerts)))}</span>')
+    if series.read < 1:
+        parts.append(f'<span class="sb-note">{escape(t("watch.reading", share=f"{series.read:.0%}"))}</span>')
+    parts.append(f"{buttons_html(found.run)}")
+    return f'<div class="sb-status">{"".join(parts)}</div>{_ending(found)}'
+
+
+def _times(found: Known, series: Series) -> list[str]:
+    left = progress.seconds_left(list(series.latest))
+    took = float(series.train.values(Key("seconds/all")).sum(where=series.train.values(Key("seconds/all")) > 0))
+    texts = [t("watch.took", time=progress.duration(took))]
+    return (
+        [t("watch.left", time=progress.duration(left)), *texts]
+        if found.state == "running" and left is not None
+        else texts
+    )
+
+
+def _ending(found: Known) -> str:
+    """How it ended, its result, and which parts of a step go TRL's slower way."""
+    end = found.run.exit() if found.state != "running" else None
+    lines = [end.message] if end else []
+    if end and found.run.adapter.exists():
+        lines.append(t("watch.adapter", path=found.run.adapter))
+    lines += engine_lines(found)
+    return "".join(f'<p class="sb-note">{escape(line)}</p>' for line in lines)
+
+
+def engine_lines(found: Known) -> list[str]:
+    """Which parts of a step are TRL's own, slower way, and why; nothing where all is ours."""
+    ways = found.run.engine() or {}
+    reasons = {part: way["reason"] for part, way in ways.items() if not way["ours"]}
+    lines = []
+    if "sampling" in reasons:
+        lines.append(t("watch.sampling", reason=reasons["sampling"]))
+    if "training" in reasons:
+        lines.append(t("watch.training", reason=reasons["training"]))
+    return lines
+
+
+def alerts_html(found: Known) -> str:
+    """What needs a look now, and folded what did before."""
+    if found.series.last is None:
+        return ""
+    now = "".join(_alert(alert) for alert in found.alerts)
+    if not now:
+        now = f'<p class="sb-note sb-calm">✓ {escape(t("watch.no_alerts"))}</p>'
+    past = "".join(_alert(alert) for alert in found.past_alerts)
+    if past:
+        title = escape(t("watch.past_alerts", count=len(found.past_alerts)))
+        past = f'<summary>{title}</summary><ul class="sb-alerts">{past}</ul>'
+        past = f'<details class="sb-more" data-fold="past-alerts">{past}</details>'
+    return f'<ul class="sb-alerts">{now}</ul>{past}' if found.alerts else now + past
+
+
+def _alert(alert: Alert) -> str:
+    step = t("watch.at_step", step=alert.step)
+    return (
+        f'<li><strong>{escape(alert.title)}</strong> <span class="sb-note">{escape(step)}</span>'
+        f'<span class="reason">{escape(alert.reason)}</span> <span class="mend">{escape(alert.mend)}</span></li>'
+    )
+
+
+def tools_html(look: Look) -> str:
+    """Which steps are shown."""
+    names = {
+        "all": t("watch.span_all"),
+        "half": t("watch.span_half"),
+        "1000": t("watch.span_last", count=1000),
+        "200": t("watch.span_last", count=200),
+    }
+    spans = {span: names[span] for span in SPANS}
+    checked = " checked" if look.overlay else ""
+    return (
+        f'<div class="sb-toolbar">{select(t("watch.span"), spans, look.span, "span")}'
+        f'<label class="sb-select"><input type="checkbox" {attributes(edit="overlay")}{checked}> '
+        f"{escape(t('watch.overlay'))}</label></div>"
+    )

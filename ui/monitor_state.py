@@ -1,0 +1,178 @@
+"""What the page Monitor knows of a run at one moment, and what a tab looks at.
+
+Everything comes from the run's folder; what several viewers would compute again is remembered by the last record.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from core.alert_log import alerts_path, read_alerts
+from core.alerts import Alert, find_alerts, silence
+from core.completions import Wanted
+from core.errors import Problem, UserError
+from core.following import follow
+from core.queue import place
+from core.runs import RunFolder, State, all_runs, state, stop_requested
+from core.series import Series
+from core.spec import RunSpec
+from core.task_states import TaskState, highest_totals, states
+from ui.plots import Frame
+from ui.texts import t
+from ui.theme import task_colour
+
+BUDGET_S = 0.4  # for reading a long run at one refresh; it goes on at the next
+SPANS = ("all", "half", "1000", "200")
+PANEL_PX = 290  # that a small plot needs
+SIDE_PX, MARGIN_PX, NARROW_PX, WIDEST_PX = 196, 40, 760, 1600
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a tab looks at.
+
+    Attributes:
+        span: which steps: `all`, the second `half`, or the last so many.
+        overlay: whether all tasks are drawn in one plot, too.
+        wanted: which completions.
+        others: runs to compare with.
+    """
+
+    span: str = "all"
+    overlay: bool = False
+    wanted: Wanted = field(default_factory=Wanted)
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Known:
+    """A run as the page sees it.
+
+    Attributes:
+        run: its folder.
+        state: what it is doing.
+        series: its metrics.
+        stopping: whether it was asked to stop and has not yet.
+        now: seconds since the epoch.
+    """
+
+    run: RunFolder
+    state: State
+    series: Series
+    stopping: bool
+    now: float
+
+    @property
+    def token(self) -> str:
+        """Changes with every record, and with the run's state."""
+        last = self.series.last
+        rows = f"{self.series.train.length} {self.series.held_out.length} {self.series.read:.3f}"
+        made = f"{self.run.engine_path.exists()} {self.run.adapter.exists()}"
+        now = f"{self.run.id} {self.state} {place(self.run)} {self.stopping} {made} {len(self.alerts)}"
+        return f"{now} {rows} {last['time'] if last else ''}"
+
+    @property
+    def figures_token(self) -> str:
+        """Changes with every record."""
+        last = self.series.last
+        rows = f"{self.series.train.length} {self.series.held_out.length}"
+        return f"{self.run.path} {rows} {last['time'] if last else ''}"
+
+    @cached_property
+    def colours(self) -> dict[str, str]:
+        """The colour of each task."""
+        return {task: task_colour(n) for n, task in enumerate(self.series.tasks)}
+
+    @cached_property
+    def alerts(self) -> tuple[Alert, ...]:
+        """What needs a look now."""
+        found = judged(self)[0]
+        worker = self.run.worker() if self.state == "running" else None
+        silent = silence(self.series, self.now, worker.started) if worker else None
+        return (silent, *found) if silent else found
+
+    @cached_property
+    def past_alerts(self) -> tuple[Alert, ...]:
+        """What the worker wrote down and does not hold any more, the newest first."""
+        path = alerts_path(self.run)
+        size = path.stat().st_size if path.exists() else 0
+        holding = {alert.place for alert in self.alerts}
+        return tuple(alert for alert in reversed(_written(self.run.path, size)) if alert.place not in holding)
+
+    @property
+    def states(self) -> Mapping[str, TaskState]:
+        """How each task is doing."""
+        return judged(self)[1]
+
+    def frame(self, look: Look, width: int) -> Frame:
+        """What all figures of the page share: the steps that are shown, and how many plots fit beside one another."""
+        last = max(self.series.step, 1)
+        whole = self.series.steps or last
+        first = {"all": 0, "half": last // 2}.get(look.span)
+        if first is None:
+            first = max(0, last - int(look.span))
+        return Frame(first, whole if look.span == "all" else last, columns(width), f"{self.run.id} {look.span}")
+
+
+def columns(width: int) -> int:
+    """How many small plots fit beside one another in a window so wide; a window of unknown width is a desk's."""
+    room = min(width or 1280, WIDEST_PX) - MARGIN_PX - (SIDE_PX if (width or 1280) > NARROW_PX else 0)
+    return max(1, min(4, room // PANEL_PX))
+
+
+def known(run_id: str) -> Known:
+    """What is known now."""
+    run = folder(run_id)
+    now = state(run)
+    return Known(run, now, follow(run, BUDGET_S), now == "running" and stop_requested(run), time.time())
+
+
+def folder(run_id: str) -> RunFolder:
+    """A run by its id; an id never leads out of the root."""
+    found = next((run for run in all_runs() if run.id == run_id), None)
+    if found is None:
+        raise UserError(Problem(run_id, t("watch.gone", run=run_id)))
+    return found
+
+
+def judged(found: Known) -> tuple[tuple[Alert, ...], Mapping[str, TaskState]]:
+    """Alerts and states of tasks, worked out once for each record."""
+    return _judged(found.figures_token, _Judged(found))
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """Carries a run past the memory of `_judged`: any two are equal, since the token says which it is."""
+
+    found: Known = field(compare=False)
+
+
+@lru_cache(maxsize=16)
+def _judged(token: str, carried: _Judged) -> tuple[tuple[Alert, ...], Mapping[str, TaskState]]:
+    series = carried.found.series
+    tops = highest(carried.found.run.path)
+    return tuple(find_alerts(series, tops)), states(series.train, series.tasks, tops)
+
+
+@lru_cache(maxsize=64)
+def highest(path: Path) -> dict[str, float]:
+    """The highest total of each task; a run's spec never changes."""
+    spec = spec_of(RunFolder(path))
+    return highest_totals(spec) if spec else {}
+
+
+def spec_of(run: RunFolder) -> RunSpec | None:
+    """The run's own settings; None where this version cannot read them."""
+    try:
+        return run.spec()
+    except UserError:
+        return None
+
+
+@lru_cache(maxsize=16)
+def _written(path: Path, _size: int) -> tuple[Alert, ...]:
+    return tuple(read_alerts(RunFolder(path)))

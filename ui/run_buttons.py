@@ -1,0 +1,86 @@
+"""What can be done with a run, as buttons, and doing it; which are offered is `core.run_actions`' rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from core.errors import Problem, UserError
+from core.extension import extend
+from core.projects import project_from_run
+from core.queue import cancel, enqueue, move, place
+from core.run_actions import Action, actions
+from core.runs import RunFolder, kill, stop
+from ui.data_parts import field_box
+from ui.html import button, said
+from ui.messages import inform, told
+from ui.monitor_state import folder
+from ui.texts import t
+
+IN_ORDER: tuple[Action, ...] = ("start", "resume", "stop", "kill", "cancel", "move", "duplicate", "extend")
+MOVES = {"sooner": -1, "later": 1}
+
+
+def buttons_html(run: RunFolder) -> str:
+    """The buttons of a run as it stands."""
+    offered = actions(run)
+    return f'<span class="sb-actions">{"".join(_button(run, name) for name in IN_ORDER if name in offered)}</span>'
+
+
+def _button(run: RunFolder, name: Action) -> str:
+    if name == "move":
+        return "".join(button(t(f"run.{way}"), act=way, run=run.id, elem_id=f"{way}-run") for way in MOVES)
+    if name == "extend":
+        return field_box("", t("run.extend"), placeholder=t("run.extend"), size=11, edit="extend", run=run.id)
+    ask = {"ask": t("run.kill_sure", run=run.id)} if name == "kill" else {}
+    kind = "danger" if name == "kill" else ""
+    return button(
+        t(f"run.{name}"), kind=kind, title=t(f"run.{name}_help"), elem_id=f"{name}-run", act=name, run=run.id, **ask
+    )
+
+
+@told
+def clicked(event: gr.EventData) -> tuple[Any, Any]:
+    """Do what a button says; a copy leads to the page Train of its project."""
+    match said(event):
+        case {"act": "duplicate", "run": str(name)}:
+            return project_from_run(folder(name)).name, "train"
+        case {"act": str(act), "run": str(name)} if act in MOVES:
+            run = folder(name)
+            move(run, (place(run) or 1) + MOVES[act])
+        case {"act": str(act), "run": str(name)} if act in DONE:
+            DONE[act](folder(name))
+    return gr.skip(), gr.skip()
+
+
+@told
+def edited(event: gr.EventData) -> None:
+    """Give a run more steps, and start it again."""
+    match said(event):
+        case {"edit": "extend", "run": str(name), "value": str(text)} if text.strip():
+            run = folder(name)
+            extend(run, _steps(text))
+            enqueue(run)
+
+
+def _steps(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise UserError(Problem("steps", f"found {text!r:.40}.", "Give a number of steps above 0.")) from None
+
+
+def _stop(run: RunFolder) -> None:
+    stop(run)
+    inform(t("run.stopping", run=run.id))
+
+
+DONE: dict[str, Callable[[RunFolder], object]] = {
+    "start": enqueue,
+    "resume": enqueue,
+    "stop": _stop,
+    "kill": kill,
+    "cancel": cancel,
+}

@@ -1,0 +1,139 @@
+"""What the page Train knows of a project at one moment, and what a tab is in the middle of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from core.check import Report
+from core.data import task_counts
+from core.errors import Problem
+from core.forecast import FILE, Forecast, forecast_token, job_name, kept_forecast
+from core.jobs import Job
+from core.preflight import Preflight, preflight
+from core.probes import TaskProbes
+from core.projects import Project
+from core.readiness import report
+from core.services import SERVICES
+from core.spec import Draft
+from ui.preview_probes import Probed, draft_token, probing
+from ui.theme import task_colour
+
+Place = tuple[str, str]  # of a field, and whose task it is
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What was entered in a field and could not be taken."""
+
+    text: str
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a tab is in the middle of.
+
+    Attributes:
+        project: in which; in another one it is in the middle of nothing (`of`).
+        refused: entries that were not taken, by field.
+        broken: why the text in the editor does not read as a spec; empty where it does.
+        preset: whose changes are shown.
+    """
+
+    project: str = ""
+    refused: Mapping[Place, Refused] = field(default_factory=dict)
+    broken: tuple[Problem, ...] = ()
+    preset: str = ""
+
+    def of(self, project: str) -> Look:
+        """What it is in the middle of in a project."""
+        return self if self.project == project else Look(project)
+
+    def refusing(self, place: Place, refused: Refused | None) -> Look:
+        """With or without a refused entry."""
+        others = {at: entry for at, entry in self.refused.items() if at != place}
+        return replace(self, refused={**others, place: refused} if refused else others)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A project as the page sees it.
+
+    Attributes:
+        project: the project.
+        draft: as it is on disk.
+        look: what the tab is in the middle of.
+    """
+
+    project: Project
+    draft: Draft
+    look: Look
+
+    @cached_property
+    def report(self) -> Report:
+        """What the check of a run finds; of a text that does not read as a spec, why."""
+        return Report(self.look.broken, None) if self.look.broken else report(self.draft)
+
+    @property
+    def ready(self) -> bool:
+        """Whether a run could start."""
+        errors = self.report.errors or self.preflight.errors
+        return bool(self.draft.rewards) and self.report.data is not None and not errors
+
+    @cached_property
+    def forecast(self) -> Forecast | None:
+        """The last one."""
+        return kept_forecast(self.project)
+
+    @property
+    def forecast_fits(self) -> bool:
+        """Whether it is of the settings as they are."""
+        return self.forecast is not None and self.forecast.token == forecast_token(self.draft)
+
+    @property
+    def forecast_job(self) -> Job | None:
+        """The one that runs or ran last."""
+        return SERVICES.jobs.get(job_name(self.project))
+
+    @property
+    def probes(self) -> tuple[TaskProbes, ...]:
+        """What probes of the present rewards got, as far as they were tried."""
+        job = probing(self.project)
+        found = job.result if job is not None else None
+        return found.tasks if isinstance(found, Probed) and found.token == draft_token(self.draft) else ()
+
+    @cached_property
+    def preflight(self) -> Preflight:
+        """Findings and estimates."""
+        return preflight(self.draft, self.report, self.probes, self.forecast if self.forecast_fits else None)
+
+    @cached_property
+    def tasks(self) -> dict[str, int]:
+        """Rows to train on, by task."""
+        return task_counts(self.report.data.train) if self.report.data else {}
+
+    @cached_property
+    def colours(self) -> dict[str, str]:
+        """Of each task, the same as on every page."""
+        return {task: task_colour(n) for n, task in enumerate(self.tasks)}
+
+    @cached_property
+    def token(self) -> str:
+        """Changes whenever anything but progress does."""
+        jobs = [job for job in (probing(self.project), SERVICES.jobs.get(lookup_name(self.project))) if job is not None]
+        states = [(job.state, job.started) for job in jobs]
+        file = self.project.path / FILE
+        made = file.stat().st_mtime_ns if file.exists() else 0
+        return f"{self.project.name} {self.project.revision} {made} {states} {self.look.broken}"
+
+
+def known(project: Project, look: Look) -> Known:
+    """What is known now."""
+    return Known(project, project.draft(), look.of(project.name))
+
+
+def lookup_name(project: Project) -> str:
+    """The job that asks the Hub about the project's model."""
+    return f"look up the model of {project.name}"
