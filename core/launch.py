@@ -18,6 +18,7 @@ from core.runs import PROJECT, RunFolder, folder_state, locked, runs_root
 
 START_POLL_S = 0.02
 WORKER = "core.training.worker"
+QUOTED_BYTES = 4000  # of the log, where a worker dies before it has put itself into the folder
 # glibc gives every large block back to the kernel as soon as it is free, and the next step faults it in again, page by
 # page. In pages of 2 MB, where the kernel leaves that to the program, it costs little; see docs/log.md.
 ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
@@ -30,6 +31,7 @@ def launch(run: RunFolder) -> subprocess.Popen[bytes]:
     """
     check_startable(run)
     before = _attempt(run)
+    said = run.log_path.stat().st_size if run.log_path.exists() else 0
     try:
         process = _spawn(run)
     except OSError as error:
@@ -43,7 +45,7 @@ def launch(run: RunFolder) -> subprocess.Popen[bytes]:
         os.killpg(process.pid, signal.SIGKILL)
         raise
     if process.poll() is not None and not _works_on(run, process.pid, before):
-        raise UserError(Problem(run.id, "the worker could not start.", f"See {run.log_path}."))
+        raise UserError(Problem(run.id, f"the worker could not start{_last_line(run, said)}.", f"See {run.log_path}."))
     return process
 
 
@@ -88,6 +90,14 @@ def _spawn(run: RunFolder) -> subprocess.Popen[bytes]:
             env=environment(),
             start_new_session=True,
         )
+
+
+def _last_line(run: RunFolder, start: int) -> str:
+    """What a worker printed last, from where the log ended before it, to put behind words; empty where nothing."""
+    with run.log_path.open("rb") as log:
+        log.seek(start)
+        lines = log.read()[-QUOTED_BYTES:].decode("utf-8", "replace").strip().splitlines()
+    return f": {lines[-1].rstrip('.'):.300}" if lines else ""
 
 
 def _attempt(run: RunFolder) -> int:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from core.training import recorder, trainer, worker
+from core.training import recorder, stopping, trainer, worker
 
 STEP = 4
 
@@ -64,14 +64,14 @@ def checkpoint() -> None:
 
 def mark() -> None:
     """All of a checkpoint but its mark is written."""
-    write = trainer.write_atomically
+    write = stopping.write_atomically
 
     def torn(path: Path, text: str) -> None:
         if path.parent.name == f"checkpoint-{STEP}":
             raise full()
         write(path, text)
 
-    trainer.write_atomically = torn
+    stopping.write_atomically = torn
 
 
 if __name__ == "__main__":

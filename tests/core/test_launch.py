@@ -28,6 +28,12 @@ class TestLaunch:
         with pytest.raises(UserError, match=r"could not start.*worker\.log"):
             launch(run)
 
+    def test_what_it_said_last_is_quoted_and_what_an_earlier_one_said_is_not(self, run, monkeypatch):
+        run.log_path.write_text("an earlier worker's last words\n")
+        monkeypatch.setattr(launching, "WORKER", "no_such_module")
+        with pytest.raises(UserError, match=r"could not start: .*No module named '?no_such_module'?"):
+            launch(run)
+
     def test_a_pid_that_was_an_earlier_workers_is_not_taken_for_the_new_one(self, run, monkeypatch):
         """As in a container, where pids begin anew; here the new worker ends before it has written anything."""
         earlier = vars(record_worker(run, os.getpid()))
