@@ -3,7 +3,14 @@
 TRL's formulas (GRPO, arXiv 2402.03300; batch scaling, arXiv 2508.08221; no scaling, Dr. GRPO, arXiv 2503.20783;
 normalize_then_sum, GDPO, arXiv 2601.05242), in float64. What is added: a completion that could not be scored, or to
 which no reward applies, is left out of its group's mean and spread, and its advantage is 0; and the tasks may be
-brought to one scale (core.task_scale).
+brought to one scale (core.task_scale). Two switches of GDPO, both off unless asked for:
+
+- `objective_weights: spread`, after DVAO (arXiv 2605.25604): in each group a reward's weight is multiplied by the
+  spread that it has there, and the weights are divided by their sum, so that what hardly differs does not count as much
+  as what differs much. Scores of unlike scale count unalike then.
+- `conflict`, GD2PO (arXiv 2606.16771): a completion whose rewards pull it in opposite directions teaches nothing where
+  they nearly cancel, and what is left of its group counts by the part of it that is left. `conflict: 1` is the paper's
+  hard filter, less is its soft one.
 """
 
 from __future__ import annotations
@@ -45,7 +52,7 @@ def advantages(
 def unscaled(scores: Scores, groups: Ints, normalisation: Normalisation) -> Floats:
     """The advantages by TRL's formula alone (n)."""
     if normalisation.multi_objective_aggregation == "normalize_then_sum":
-        found = _normalize_then_sum(scores, groups)
+        found = _normalize_then_sum(scores, groups, normalisation)
     else:
         found = _sum_then_normalize(scores.totals, groups, normalisation.scale_rewards)
     return np.nan_to_num(found, nan=0.0)
@@ -68,8 +75,10 @@ def _unscaled_contributions(scores: Scores, groups: Ints, normalisation: Normali
     if not known.any():
         return found
     if normalisation.multi_objective_aggregation == "normalize_then_sum":
-        parts = _standardised(scores, groups)
-        total = np.where(known, parts.sum(axis=1), np.nan)
+        parts, total = _standardised(scores, groups, normalisation)
+        known = ~np.isnan(total)
+        if not known.any():
+            return found
         found[known] = (parts[known] - parts[known].mean(axis=0)) / (_spread(total) + EPSILON)
         return np.where(np.abs(found) < FLAT, 0.0, found)
     centred, spread = _centred(scores.totals, groups)
@@ -122,9 +131,8 @@ def _scale(totals: Floats, spread: Floats, scale: str) -> Floats:
     return (spread if scale == "group" else np.full(len(totals), _spread(totals))) + EPSILON
 
 
-def _normalize_then_sum(scores: Scores, groups: Ints) -> Floats:
-    total: Floats = _standardised(scores, groups).sum(axis=1)
-    total[np.isnan(scores.totals)] = np.nan
+def _normalize_then_sum(scores: Scores, groups: Ints, normalisation: Normalisation) -> Floats:
+    _, total = _standardised(scores, groups, normalisation)
     known = total[~np.isnan(total)]
     if not known.size:
         return total
@@ -132,14 +140,34 @@ def _normalize_then_sum(scores: Scores, groups: Ints) -> Floats:
     return np.where(np.abs(found) < FLAT, 0.0, found)  # the mean is 0 but for rounding: no signal in a silent group
 
 
-def _standardised(scores: Scores, groups: Ints) -> Floats:
-    """Each reward standardised in its group, times its weight (n, k); 0 where there is no score."""
-    found = np.zeros(scores.values.shape)
+def _standardised(scores: Scores, groups: Ints, normalisation: Normalisation) -> tuple[Floats, Floats]:
+    """Each reward standardised in its group, times its weight (n, k), 0 where there is no score; and their sums (n).
+
+    A sum is NaN where the completion is left out.
+    """
+    weights, parts = np.nan_to_num(scores.weights), np.zeros(scores.values.shape)
+    spreads = np.zeros(scores.values.shape)
     for k in range(len(scores.keys)):
         column = np.where(scores.failed, np.nan, scores.values[:, k])
-        centred, spread = _centred(column, groups)
-        found[:, k] = np.nan_to_num(scores.weights[:, k]) * np.nan_to_num(centred / (spread + EPSILON))
-    return found
+        centred, spreads[:, k] = _centred(column, groups)
+        parts[:, k] = np.nan_to_num(centred / (spreads[:, k] + EPSILON))
+    if normalisation.objective_weights == "spread":
+        weights = weights * spreads
+        whole = np.abs(weights).sum(axis=1, keepdims=True)
+        weights = np.divide(weights, whole, out=np.zeros_like(weights), where=whole > FLAT)
+    parts *= weights
+    total = np.where(np.isnan(scores.totals), np.nan, parts.sum(axis=1))
+    return _agreed(parts, total, groups, normalisation.conflict) if normalisation.conflict else (parts, total)
+
+
+def _agreed(parts: Floats, total: Floats, groups: Ints, least: float) -> tuple[Floats, Floats]:
+    """The same without the completions whose parts nearly cancel, each group by the share of it that is left."""
+    apart = (parts > FLAT).any(axis=1) & (parts < -FLAT).any(axis=1)
+    # A sum of opposite signs is below the sum of sizes by more than rounding: at 1, all of them go.
+    left_out = apart & (np.abs(parts.sum(axis=1)) < least * np.abs(parts).sum(axis=1))
+    kept, _ = _moments(np.where(np.isnan(total), np.nan, ~left_out), groups)
+    parts = np.where(left_out[:, None], 0.0, parts * np.nan_to_num(kept)[:, None])
+    return parts, np.where(left_out, np.nan, total * kept)
 
 
 def _centred(values: Floats, groups: Ints) -> tuple[Floats, Floats]:

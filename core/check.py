@@ -20,7 +20,7 @@ from core.reporting import check_reporting
 from core.routing import TaskColumns, check_coverage, check_routes, sound
 from core.row_check import check_rows
 from core.sandbox import Level, level
-from core.spec import RunSpec
+from core.spec import Normalisation, RunSpec, TaskSpec
 from core.task_scale import TOKEN_SUMS
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def check(spec: RunSpec, try_rows: bool = True) -> Report:
         problems += [*_check_batch(spec), *_check_steps(spec)]
         problems += check_reporting(spec.grpo.get("report_to"))
         problems += _check_task_tokens(spec)
+    problems += _check_switches(spec.normalisation)
     problems += _check_model(spec.model)
     try:
         data = load_data(spec.data)
@@ -81,7 +82,7 @@ def check(spec: RunSpec, try_rows: bool = True) -> Report:
     problems += check_coverage(spec.rewards, task_columns(data.train), named=spec.tasks)
     if try_rows and not any(problem.severity == "error" for problem in problems):
         problems += check_rows(spec.rewards, data.train)
-    problems += [*data.warnings, *_check_held_out(spec, data)]
+    problems += [*data.warnings, *_check_held_out(spec, data), *_check_convergence(spec, data)]
     counts = task_counts(data.train)
     problems += [*_check_shares(spec, counts), *(_check_tasks_per_batch(spec, counts) if sound else ())]
     problems += _check_templates(spec, data.train.column_names)
@@ -200,6 +201,19 @@ def _check_held_out(spec: RunSpec, data: Data) -> list[Problem]:
     ]
 
 
+def _check_convergence(spec: RunSpec, data: Data) -> list[Problem]:
+    """Whether there is something to find the best of."""
+    wanted, problems = spec.convergence, []
+    counts = [spec.tasks.get(task, TaskSpec()).evaluation_weight for task in task_counts(data.held_out)]
+    if wanted.best == "weighted" and counts and not any(counts):
+        mend = "Give one of them an evaluation_weight above 0."
+        problems.append(Problem("convergence.best", "no task counts.", mend))
+    if wanted.patience and not len(data.held_out):
+        mend = "Set data.held_out.rows_per_task, or patience: 0."
+        problems.append(Problem("convergence.patience", "no rows are held out: there are no evaluations.", mend))
+    return problems
+
+
 def _check_task_tokens(spec: RunSpec) -> list[Problem]:
     """Whether the loss is one that adds up tokens, where tasks are to count alike in it."""
     loss = grpo_settings(spec.grpo).get("loss_type", "dapo")
@@ -210,6 +224,16 @@ def _check_task_tokens(spec: RunSpec) -> list[Problem]:
     severity: Literal["error", "warning"] = "warning" if alike else "error"
     mend = f"Use loss, or a loss_type of {', '.join(TOKEN_SUMS)}."
     return [Problem("normalisation.task_tokens", f"loss_type {loss!r} {what}.", mend, severity)]
+
+
+def _check_switches(normalisation: Normalisation) -> list[Problem]:
+    """Switches that change nothing, since the formula that they are of is not the one that is chosen."""
+    if normalisation.multi_objective_aggregation == "normalize_then_sum":
+        return []
+    chosen = {"objective_weights": normalisation.objective_weights != "fixed", "conflict": normalisation.conflict > 0}
+    what = "scores are added up before they are normalised: this changes nothing."
+    mend = "Set normalisation.multi_objective_aggregation: normalize_then_sum."
+    return [Problem(f"normalisation.{name}", what, mend) for name, given in chosen.items() if given]
 
 
 def _check_shares(spec: RunSpec, counts: Mapping[str, int]) -> list[Problem]:

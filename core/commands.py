@@ -43,7 +43,9 @@ def add_commands(commands: _SubParsersAction[ArgumentParser]) -> None:
     add_run_commands(commands)
     one = commands.add_parser("evaluate", help="base against adapter on held-out rows: reward, pass@1, pass@k")
     one.add_argument("folder", type=Path, metavar="RUN_FOLDER")
-    one.add_argument("--checkpoint", type=int, metavar="N", help="of this step (default: the run's result)")
+    one.add_argument(
+        "--checkpoint", metavar="N", help="that of this step, or best (default: the run's result, or its newest)"
+    )
     one.add_argument("--samples", type=int, metavar="K", help="completions of each row (default: 4)")
     one.add_argument("--rows", type=int, metavar="N", help="held-out rows of each task (default: all)")
     one.set_defaults(run=evaluate)

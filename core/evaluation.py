@@ -88,7 +88,7 @@ class Evaluation:
     """One evaluation, as its file has it.
 
     Attributes:
-        adapter: which was evaluated: `adapter` or `checkpoint-N`.
+        adapter: which was evaluated: `adapter`, `best` or `checkpoint-N`.
         step: after how many training steps.
         model: the base.
         time: seconds since the epoch.

@@ -10,16 +10,17 @@ from core.errors import Problem, UserError
 from core.evaluation import Evaluation, TaskResult, evaluate, evaluation_settings, task_results
 from core.model_card import interval
 from core.progress import percent
-from core.run_adapters import RESULT, Side, find_adapter
+from core.run_adapters import BEST, RESULT, Side, find_adapter
 from core.runs import RunFolder
 from core.services import Services
 
 HEAD = ("", "base", "adapter", "change")
 
 
-def evaluate_run(run: RunFolder, checkpoint: int | None, samples: int | None, rows: int | None) -> int:
+def evaluate_run(run: RunFolder, checkpoint: str | None, samples: int | None, rows: int | None) -> int:
     """Evaluate an adapter of a run and print what came of it."""
-    adapter = find_adapter(run, "" if checkpoint is None else f"checkpoint-{checkpoint}")
+    named = {None: "", BEST: BEST}.get(checkpoint, f"checkpoint-{checkpoint}")
+    adapter = find_adapter(run, named)
     try:
         settings = evaluation_settings(run.spec(), num_generations=samples, rows_per_task=rows)
     except ValidationError as error:
@@ -30,7 +31,7 @@ def evaluate_run(run: RunFolder, checkpoint: int | None, samples: int | None, ro
         found = evaluate(adapter, settings, services.sampler, services.preview, told)
     finally:
         services.close()
-    what = "its result" if adapter.name == RESULT else adapter.name
+    what = {RESULT: "its result", BEST: f"its best, of step {adapter.step},"}.get(adapter.name, adapter.name)
     print(f"{run.id}, {what} against its base: {settings.num_generations} completions a row, with 95 % intervals")
     for result in task_results(found):
         print(_lines(result, found))

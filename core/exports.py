@@ -60,7 +60,7 @@ def is_current(adapter: RunAdapter, kind: Kind) -> bool:
     path, run = export_path(adapter, kind), adapter.run
     sources = [adapter.path / ADAPTER_CONFIG]
     if kind == "run":  # what a folder holds changes the folder's own time; metrics alone grow in place
-        folders = (run.completions, run.checkpoints, run.adapter, run.path / "evaluations")
+        folders = (run.completions, run.checkpoints, run.adapter, run.best, run.path / "evaluations")
         sources = [run.path, run.metrics_path, *folders]
     made = [source.stat().st_mtime for source in sources if source.exists()]
     return path.exists() and path.stat().st_mtime >= max(made, default=0.0)

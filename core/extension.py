@@ -29,6 +29,8 @@ def extend(run: RunFolder, steps: int) -> int:
         mend = "Stop it first." if now == "running" else "Start it first."
         raise UserError(Problem(run.id, f"a run that is {now} is not extended.", mend))
     before = planned_steps(run)
+    if now == "finished":  # it may have ended before all its steps were done
+        before = max(run.last_step(), extended_steps(run) or 0)
     if before is None or not run.whole_checkpoints():
         raise UserError(Problem(run.id, "it has no checkpoint to go on from.", "Resume it, or start a new run."))
     write_atomically(run.extension_path, json.dumps({"max_steps": before + steps}))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.json
 from numpy.typing import NDArray
 
@@ -94,7 +95,7 @@ def read_lines(lines: bytes, train: Columns, held_out: Columns) -> None:
         if not whole:
             return
         table = _table(b"\n".join(whole))
-    table = table.filter(pa.compute.and_(table["step"].is_valid(), table["split"].is_valid()))
+    table = table.filter(pc.and_(table["step"].is_valid(), table["split"].is_valid()))
     is_train = table["split"].to_numpy(zero_copy_only=False) == "train"
     for columns, mask in ((train, is_train), (held_out, ~is_train)):
         if mask.any():
@@ -140,7 +141,7 @@ def _append(table: pa.Table, columns: Columns) -> None:
 
 def _put_struct(columns: Columns, rows: Ints, struct: pa.StructArray, prefix: str) -> None:
     for name in (field.name for field in struct.type):
-        values = _floats(pa.compute.struct_field(struct, [name]))
+        values = _floats(pc.struct_field(struct, [name]))
         there = ~np.isnan(values)
         if there.any():
             columns.put(Key(prefix + name), rows[there], values[there])
@@ -149,8 +150,8 @@ def _put_struct(columns: Columns, rows: Ints, struct: pa.StructArray, prefix: st
 def _put_tasks(columns: Columns, rows: Ints, entries: pa.StructArray) -> None:
     """Task records, each of the row that is named for it."""
     codes, names = _codes(entries, "task")
-    values = {name: _floats(pa.compute.struct_field(entries, [name])) for name in TASK}
-    rewards = pa.compute.struct_field(entries, ["rewards"])
+    values = {name: _floats(pc.struct_field(entries, [name])) for name in TASK}
+    rewards = pc.struct_field(entries, ["rewards"])
     for code, task in enumerate(names):
         mine = np.flatnonzero(codes == code)
         for name in TASK:
@@ -162,7 +163,7 @@ def _put_tasks(columns: Columns, rows: Ints, entries: pa.StructArray) -> None:
 
 def _put_rewards(columns: Columns, rows: Ints, task_codes: Ints, tasks: list[str], entries: pa.StructArray) -> None:
     codes, names = _codes(entries, "reward")
-    values = {name: _floats(pa.compute.struct_field(entries, [name])) for name in REWARD}
+    values = {name: _floats(pc.struct_field(entries, [name])) for name in REWARD}
     pairs = task_codes * len(names) + codes
     found, first = np.unique(pairs, return_index=True)
     for pair in found[np.argsort(first)].tolist():
@@ -174,13 +175,13 @@ def _put_rewards(columns: Columns, rows: Ints, task_codes: Ints, tasks: list[str
 
 def _codes(entries: pa.StructArray, name: str) -> tuple[Ints, list[str]]:
     """A text column as numbers into its distinct texts, in the order in which they came."""
-    encoded = pa.compute.struct_field(entries, [name]).dictionary_encode()
+    encoded = pc.struct_field(entries, [name]).dictionary_encode()
     return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary.to_pylist()
 
 
 def _owners(lists: pa.ListArray) -> Ints:
     """For each entry of the flattened lists, which list it came from."""
-    lengths = pa.compute.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False)
+    lengths = pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False)
     return np.repeat(np.arange(len(lists)), lengths)
 
 

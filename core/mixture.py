@@ -16,6 +16,7 @@ import numpy as np
 
 from core.adaptive import TaskSeen, adapted, seen
 from core.advantages import Floats, Ints, advantages, unscaled
+from core.convergence import thinned
 from core.gates import Gates, Place
 from core.metrics import ScoredBatch
 from core.mixing import Mixer, MixerState
@@ -38,6 +39,9 @@ class Mixture:
         normalisation: how scores become advantages.
         seed: of the shuffles.
         schedules: of weights that change, by task and reward.
+
+    Attributes:
+        frozen: tasks that have converged and keep but a tenth of their share.
     """
 
     def __init__(
@@ -58,11 +62,20 @@ class Mixture:
         self._seen: dict[str, TaskSeen] = {}
         self._sizes: dict[str, float] = {}
         self._gates = Gates(schedules or {})
+        self.frozen: frozenset[str] = frozenset()
 
     @property
     def shares(self) -> dict[str, float]:
         """Each task's part of the next batch, adding up to 1."""
-        return adapted(self._base, self._seen, self._mixing.adapt, self._mixing.floor)
+        found = adapted(self._base, self._seen, self._mixing.adapt, self._mixing.floor)
+        return thinned(found, self.frozen)
+
+    def freeze(self, tasks: frozenset[str]) -> bool:
+        """Have these tasks frozen and no others; says whether with that the last of all was."""
+        whole = set(self._base)
+        last = tasks >= whole and not self.frozen >= whole
+        self.frozen = tasks
+        return last
 
     def draw(self, count: int) -> list[int]:
         """Indices of the rows of the next batch."""
@@ -101,6 +114,7 @@ class Mixture:
             "seen": {task: asdict(one) for task, one in self._seen.items()},
             "sizes": self._sizes,
             "gates": self._gates.state,
+            "frozen": sorted(self.frozen),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -109,6 +123,7 @@ class Mixture:
         self._seen = {task: TaskSeen(**one) for task, one in state["seen"].items()}
         self._sizes = dict(state["sizes"])
         self._gates.restore(state["gates"])
+        self.frozen = frozenset(state.get("frozen", ()))  # older versions froze nothing
 
     def go_on(self, checkpoint: Path, drawn: int) -> None:
         """Go on from a checkpoint; one that an older version has written says nothing, and `drawn` rows are passed."""

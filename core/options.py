@@ -59,7 +59,7 @@ GRPO_RESERVED = {
     "eval_strategy": Reserved("Set eval_steps."),
     "save_strategy": Reserved("Set save_steps.", "steps"),
     "save_only_model": Reserved("A checkpoint without optimizer could not be resumed.", False),
-    "load_best_model_at_end": Reserved("Evaluation has no loss; choose a checkpoint by held-out reward.", False),
+    "load_best_model_at_end": Reserved("The best adapter by held-out reward is kept; see convergence.best.", False),
     "ignore_data_skip": Reserved("A resumed run goes on with the row that is next.", False),
     "auto_find_batch_size": Reserved("The order of rows depends on the batch size.", False),
     "resume_from_checkpoint": Reserved("Use `python app.py resume RUN_FOLDER`."),

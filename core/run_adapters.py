@@ -1,4 +1,4 @@
-"""Which adapters a run has made so far: its result, and one in every checkpoint."""
+"""Which adapters a run has made so far: its result, that of its best evaluation, and one in every checkpoint."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from core.spec import Draft
 ADAPTER_CONFIG = "adapter_config.json"
 STEP = "step.json"  # beside a result: after how many training steps it was saved
 RESULT = "adapter"
+BEST = "best"
 
 Side = Literal["base", "adapter"]  # who answers: the run's model as it was, or with an adapter on it
 SIDES: tuple[Side, ...] = ("base", "adapter")
@@ -31,7 +32,7 @@ class RunAdapter:
 
     Attributes:
         run: whose.
-        name: `adapter` for the result, else `checkpoint-N`.
+        name: `adapter` for the result, `best` for that of the best evaluation, else `checkpoint-N`.
         path: its folder.
         step: after how many training steps; None where nothing says so.
     """
@@ -55,19 +56,25 @@ def model_choice(run: RunFolder, adapter: Path | None = None) -> ModelChoice:
 
 
 def run_adapters(run: RunFolder) -> list[RunAdapter]:
-    """Those that are whole, the newest first; of one step the result comes first.
+    """Those that are whole, the newest first; of one step the result comes first, then the best.
 
     A result may be older than a checkpoint: a run that was resumed and then killed leaves that of its first end.
     """
     found = []
     if (run.adapter / ADAPTER_CONFIG).exists():
         found.append(RunAdapter(run, RESULT, run.adapter, _result_step(run)))
+    found += [RunAdapter(run, BEST, folder, checkpoint_step(folder)) for folder in best_folders(run)[:1]]
     found += [
         RunAdapter(run, folder.name, folder, checkpoint_step(folder))
         for folder in reversed(run.whole_checkpoints())
         if (folder / ADAPTER_CONFIG).exists()
     ]
     return sorted(found, key=lambda one: -1 if one.step is None else one.step, reverse=True)
+
+
+def best_folders(run: RunFolder) -> list[Path]:
+    """Of the best evaluations, the best of all first."""
+    return sorted(run.best.glob("step-*"), key=checkpoint_step, reverse=True)
 
 
 def save_step(run: RunFolder, step: int) -> None:

@@ -27,7 +27,7 @@ from core.options import (
     grpo_options,
     lora_options,
 )
-from core.spec import Draft, Engine, Mixing, Normalisation, TaskSpec
+from core.spec import Convergence, Draft, Engine, Mixing, Normalisation, TaskSpec
 
 Kind = Literal["number", "integer", "text", "long_text", "choice", "switch", "yaml"]
 
@@ -35,6 +35,7 @@ RUN, LORA, TASK = "The run", "LoRA adapter", "Task"
 PARTS: Mapping[str, tuple[type[BaseModel], str]] = {
     "mixing": (Mixing, "Balance and normalisation"),
     "normalisation": (Normalisation, "Balance and normalisation"),
+    "convergence": (Convergence, "Convergence"),
     "engine": (Engine, "Engine"),
 }
 RUN_FIELDS = ("name", "model", "on_reward_error")
@@ -92,6 +93,7 @@ HIDDEN = {
 FIRST_GROUPS = (
     RUN,
     "Balance and normalisation",
+    "Convergence",
     "Engine",
     "Training",
     "Generation",

@@ -2,7 +2,7 @@
 
 ```
 spec.yaml, data.json, metrics.jsonl, engine.json, exit.json, worker.json, worker.log
-completions/*.parquet   checkpoints/checkpoint-N/*   adapter/*   evaluations/*.json   superseded/**
+completions/*.parquet   checkpoints/checkpoint-N/*   adapter/*   best/step-N/*   evaluations/*.json   superseded/**
 data/<n>/<name>         the files of its rows; spec.yaml names them so
 ```
 A zip may come from anybody. Nothing but these names is taken out of it, as plain files, up to a limit; pickled files of
@@ -39,7 +39,7 @@ RESUMED = r"(?:optimizer|scheduler|rng_state[_\d]*)\.(?:pt|pth|bin)"  # read as 
 SAFE = r"(?!\.)[\w-]{1,80}\.(?:safetensors|json|jinja|txt|model|md|png|yaml)"
 KEPT = re.compile(
     rf"{PLAIN}|completions/{WORD}\.parquet|evaluations/{WORD}\.json|adapter/{SAFE}"
-    rf"|checkpoints/checkpoint-\d{{1,9}}/(?:{SAFE}|{RESUMED})"
+    rf"|best/step-\d{{1,9}}/{SAFE}|checkpoints/checkpoint-\d{{1,9}}/(?:{SAFE}|{RESUMED})"
     rf"|superseded/(?:{WORD}/){{0,3}}{WORD}\.(?:jsonl|parquet)"
 )
 DATA = re.compile(r"data/(\d{1,4})/((?!\.\.?$)[^/\\\x00]{1,200})")

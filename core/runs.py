@@ -113,6 +113,11 @@ class RunFolder:
         return self.path / "adapter"
 
     @property
+    def best(self) -> Path:
+        """Adapters of the best evaluations, in `step-N/`; the newest is the best."""
+        return self.path / "best"
+
+    @property
     def data_path(self) -> Path:
         """How many rows of each task the run was started with."""
         return self.path / "data.json"
@@ -214,7 +219,7 @@ def _read_as(kind: type[T], path: Path) -> T | None:
 
 
 def checkpoint_step(folder: Path) -> int:
-    """The training step after which a checkpoint was written."""
+    """The training step after which a checkpoint, or the adapter of an evaluation, was written."""
     return int(folder.name.rpartition("-")[2])
 
 

@@ -168,6 +168,9 @@ class TaskSpec(Part):
     """Settings of one task."""
 
     share: float | None = Field(None, gt=0, le=1, description="its part of every batch, between 0 and 1")
+    evaluation_weight: float = Field(
+        1.0, ge=0, allow_inf_nan=False, description="what it counts in convergence.best: weighted"
+    )
     system_prompt: str | None = None
     prompt_template: str | None = Field(None, description="text with {prompt} and any {column} filled in per row")
 
@@ -196,11 +199,41 @@ class Mixing(Part):
     )
 
 
+class Convergence(Part):
+    """What becomes of evaluations and of tasks that have learnt what they can (docs/learning.md)."""
+
+    best: Literal["mean", "worst", "weighted"] = Field(
+        "mean",
+        description="which evaluation's adapter is kept as the best: by the mean over tasks, by the task that is "
+        "lowest, or by a mean with each task's evaluation_weight",
+    )
+    patience: int = Field(
+        0, ge=0, description="the run ends after so many evaluations without a better one; 0: it does all its steps"
+    )
+    freeze: bool = Field(
+        False,
+        description="a task that has converged keeps a tenth of its share until it falls or learns again; the run ends "
+        "when all have",
+    )
+
+
 class Normalisation(Part):
     """How rewards of different scale become advantages: TRL's names and formulas, then one scale for all tasks."""
 
     multi_objective_aggregation: Literal["sum_then_normalize", "normalize_then_sum"] = "sum_then_normalize"
     scale_rewards: Literal["group", "batch", "none"] = "group"
+    objective_weights: Literal["fixed", "spread"] = Field(
+        "fixed",
+        description="of normalize_then_sum: spread: in each group a reward counts by its weight times its spread there "
+        "(after DVAO); fixed: by its weight",
+    )
+    conflict: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="of normalize_then_sum: a completion is left out where its rewards pull apart so that their sum is "
+        "below this part of the sum of their sizes (GD2PO); 0: none; 1: wherever one pulls up and another down",
+    )
     task_scale: Literal["none", "batch", "running"] = Field(
         "none",
         description="batch: advantages of each task brought to one mean size, so that its part of the signal is its "
@@ -237,6 +270,7 @@ class Draft(Part):
     tasks: dict[str, TaskSpec] = {}
     mixing: Mixing = Mixing()
     normalisation: Normalisation = Normalisation()
+    convergence: Convergence = Convergence()
     engine: Engine = Engine()
     lora: dict[str, Any] = Field({}, description="peft.LoraConfig's own fields")
     grpo: dict[str, Any] = Field({}, description="trl.GRPOConfig's own fields")

@@ -6,6 +6,7 @@ The noise is measured from the differences between neighbouring steps, which a t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -76,22 +77,31 @@ def noise(values: NDArray[np.floating]) -> float:
     return float(np.sqrt((steps**2).mean() / 2)) if len(steps) else 0.0
 
 
-def highest_totals(spec: Draft) -> dict[str, float]:
-    """The highest total each task with routes of its own can reach; left out where a reward has no upper end."""
-    table = RoutingTable(spec.rewards)
-    tops = {task: _highest(table, task) for task in spec.rewards}
+def highest_totals(spec: Draft, tasks: Iterable[str]) -> dict[str, float]:
+    """The highest total each task can reach; left out where a reward has no upper end."""
+    tops = {task: total_bounds(spec, task)[1] for task in tasks}
     return {task: top for task, top in tops.items() if top is not None}
 
 
-def _highest(table: RoutingTable, task: str) -> float | None:
-    top = 0.0
-    for route in table.of(task):
+def task_bounds(spec: Draft, tasks: Iterable[str]) -> dict[str, tuple[float, float] | None]:
+    """The lowest and the highest total of each task; None where a reward leaves one of them open."""
+    ends = {task: total_bounds(spec, task) for task in tasks}
+    return {task: None if low is None or high is None else (low, high) for task, (low, high) in ends.items()}
+
+
+def total_bounds(spec: Draft, task: str) -> tuple[float | None, float | None]:
+    """The lowest and the highest total that a task can have; None where a reward declares no such end."""
+    low, high = 0.0, 0.0
+    open_below = open_above = False
+    for route in RoutingTable(spec.rewards).of(task):
+        if not route.weight:
+            continue
         reward = sound(route)
-        end = None if reward is None else reward.range[1 if route.weight > 0 else 0]
-        if route.weight and end is None:
-            return None
-        top += route.weight * (end or 0.0)
-    return top
+        ends = (None, None) if reward is None else reward.range
+        least, most = ends if route.weight > 0 else ends[::-1]
+        open_below, open_above = open_below or least is None, open_above or most is None
+        low, high = low + route.weight * (least or 0.0), high + route.weight * (most or 0.0)
+    return None if open_below else low, None if open_above else high
 
 
 def _name(values: Floats, window: int, error: float, top: float | None) -> Name:

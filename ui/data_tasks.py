@@ -8,12 +8,13 @@ from typing import Any
 
 import gradio as gr
 
+from core import run_form
 from core.data import task_counts
 from core.data.statistics import Lengths, TaskStatistics
 from core.errors import Problem
 from core.mixing import shares
 from core.readiness import report
-from core.spec import Draft, Mixing
+from core.spec import Draft
 from ui.data_edits import drop_task, rename_task, set_held_out, set_share
 from ui.data_figures import balance_chart
 from ui.data_parts import EVERY_EDIT, LAST_CHOICE, Section, field_box
@@ -183,8 +184,7 @@ def clicked(name: str, event: gr.EventData) -> None:
 @told
 def mix(name: str, strategy: str) -> None:
     """Balance batches in another way."""
-    mixing = Mixing.model_validate({"strategy": strategy})
-    opened(name).change(lambda draft: draft.model_copy(update={"mixing": mixing}))
+    opened(name).change(lambda draft: run_form.edit(draft, "mixing.strategy", strategy))
 
 
 @told

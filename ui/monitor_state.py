@@ -154,15 +154,15 @@ class _Judged:
 @lru_cache(maxsize=16)
 def _judged(token: str, carried: _Judged) -> tuple[tuple[Alert, ...], Mapping[str, TaskState]]:
     series = carried.found.series
-    tops = highest(carried.found.run.path)
+    tops = highest(carried.found.run.path, tuple(series.tasks))
     return tuple(find_alerts(series, tops)), states(series.train, series.tasks, tops)
 
 
 @lru_cache(maxsize=64)
-def highest(path: Path) -> dict[str, float]:
+def highest(path: Path, tasks: tuple[str, ...]) -> dict[str, float]:
     """The highest total of each task; a run's spec never changes."""
     spec = spec_of(RunFolder(path))
-    return highest_totals(spec) if spec else {}
+    return highest_totals(spec, tasks) if spec else {}
 
 
 def spec_of(run: RunFolder) -> RunSpec | None:

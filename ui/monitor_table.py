@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from html import escape
+from math import isnan
 
 from core.columns import Key
+from core.convergence import best, compared_by_range, evaluations
 from core.downsampling import Curve, smoothed
+from core.run_adapters import best_folders
+from core.runs import checkpoint_step
+from core.task_states import task_bounds
 from ui.html import figure, swatch
-from ui.monitor_state import Known
+from ui.monitor_state import Known, spec_of
 from ui.preview_tables import table_html as table_of
 from ui.texts import t
 
@@ -45,8 +50,29 @@ def table_html(found: Known) -> str:
     note = escape(t("watched.note", steps=RECENT))
     return (
         f'<div class="sb-scroll"><table class="sb-table sb-tight sb-watched"><thead><tr>{head}</tr></thead>'
-        f'<tbody>{rows}</tbody></table></div><p class="sb-note">{note}</p>'
+        f'<tbody>{rows}</tbody></table></div><p class="sb-note">{note}</p>{best_html(found)}'
     )
+
+
+def best_html(found: Known) -> str:
+    """Which evaluation is the best so far, by what, and how the last one stands to it; empty before there are two."""
+    spec = spec_of(found.run)
+    if spec is None:
+        return ""
+    bounds = task_bounds(spec, found.series.tasks)
+    made = evaluations(found.series.held_out, bounds, spec.convergence, spec.tasks)
+    top, last = best(made), made[-1] if made else None
+    if top is None or last is None or len(made) < 2:
+        return ""
+    by = t(f"watched.by_{spec.convergence.best}")
+    lowest = f"{top.heights[top.worst]:.3g}"
+    parts = [t("watched.best", step=top.step, by=by, value=f"{top.value:.3g}", worst=top.worst, lowest=lowest)]
+    if last.step != top.step and not isnan(last.value):
+        parts.append(t("watched.last", step=last.step, value=f"{last.value:.3g}"))
+    parts.append(t("watched.in_range" if compared_by_range(found.series.held_out, bounds) else "watched.in_spreads"))
+    if any(checkpoint_step(folder) == top.step for folder in best_folders(found.run)):
+        parts.append(t("watched.kept"))
+    return f'<p class="sb-note" id="best-evaluation">{escape(" ".join(parts))}</p>'
 
 
 def _row(found: Known, task: str) -> str:
@@ -70,6 +96,9 @@ def _row(found: Known, task: str) -> str:
     name = f'{swatch(found.colours[task])}<span class="name">{escape(task)}</span>'
     hint = escape(t(f"state_help.{state.name}"), quote=True)
     chip = f'<span class="sb-chip task-state {state.name}" title="{hint}">{escape(t(f"state.{state.name}"))}</span>'
+    if found.series.latest and task in found.series.latest[-1].get("frozen", ()):
+        hint = escape(t("watched.frozen_help"), quote=True)
+        chip += f' <span class="sb-chip" title="{hint}">{escape(t("watched.frozen"))}</span>'
     return (
         f'<tr><th scope="row">{name}</th><td>{chip}</td>'
         + "".join(f'<td class="number">{cell}</td>' for cell in cells)

@@ -92,11 +92,23 @@ def _normalisation(chosen: Normalisation) -> str:
     }
     scales = {"group": t("preview.scale_group"), "batch": t("preview.scale_batch"), "none": t("preview.scale_none")}
     tasks = {"none": t("preview.tasks_none"), "batch": t("preview.tasks_batch"), "running": t("preview.tasks_running")}
+    each = chosen.multi_objective_aggregation == "normalize_then_sum"
+    switched = chosen.objective_weights != "fixed" or chosen.conflict > 0  # to be turned off, where they do nothing
     return (
         _choice("multi_objective_aggregation", aggregations, chosen.multi_objective_aggregation)
-        + _choice("scale_rewards", scales, chosen.scale_rewards)
+        + ("" if each else _choice("scale_rewards", scales, chosen.scale_rewards))
+        + (_switches(chosen) if each or switched else "")
         + _choice("task_scale", tasks, chosen.task_scale)
     )
+
+
+def _switches(chosen: Normalisation) -> str:
+    """What there is to choose where each reward is normalised first."""
+    weights = {"fixed": t("preview.weights_fixed"), "spread": t("preview.weights_spread")}
+    conflicts = {"0": t("preview.conflict_none"), "0.2": t("preview.conflict_some"), "1": t("preview.conflict_all")}
+    now = f"{chosen.conflict:g}"
+    conflicts |= {} if now in conflicts else {now: t("preview.conflict_other", part=now)}
+    return _choice("objective_weights", weights, chosen.objective_weights) + _choice("conflict", conflicts, now)
 
 
 def _choice(name: str, options: Mapping[str, str], value: str) -> str:
@@ -112,13 +124,11 @@ def _choice(name: str, options: Mapping[str, str], value: str) -> str:
 
 def note_html(now: Known) -> str:
     """Whether something is tried, and what can be done with it."""
-    unused = now.normalisation.multi_objective_aggregation == "normalize_then_sum"
-    note = f'<p class="sb-note">{escape(t("preview.scale_unused"))}</p>' if unused else ""
     if not now.trial:
-        return f'<p class="sb-note">{escape(t("preview.try_help"))}</p>{note}'
+        return f'<p class="sb-note">{escape(t("preview.try_help"))}</p>'
     keep = button(t("preview.keep"), kind="primary", act="keep")
     back = button(t("preview.undo"), act="undo")
-    return f'<div class="sb-trial"><span>{escape(t("preview.trying"))}</span>{keep}{back}</div>{note}'
+    return f'<div class="sb-trial"><span>{escape(t("preview.trying"))}</span>{keep}{back}</div>'
 
 
 def note_box(elem_id: str) -> gr.HTML:

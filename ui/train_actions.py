@@ -76,6 +76,6 @@ def view_of(where: str) -> str:
         return "tasks"
     return (
         "advanced"
-        if where.startswith(("grpo.", "lora.", "engine.", "mixing", "normalisation", "on_reward"))
+        if where.startswith(("grpo.", "lora.", "engine.", "mixing", "normalisation", "convergence", "on_reward"))
         else "yaml"
     )

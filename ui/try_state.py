@@ -10,7 +10,7 @@ from pathlib import Path
 from core.errors import UserError
 from core.jobs import Job, about_run
 from core.model_card import is_folder
-from core.run_adapters import RESULT, RunAdapter, run_adapters
+from core.run_adapters import BEST, RESULT, RunAdapter, run_adapters
 from core.runs import RunFolder, all_runs, find_run, state
 from core.services import SERVICES
 from core.spec import RunSpec
@@ -116,7 +116,7 @@ def run_of(run_id: str | None) -> RunFolder:
 def adapter_label(name: str, step: int | None) -> str:
     """What an adapter is called."""
     if name != RESULT:
-        return t("try.checkpoint", step=step)
+        return t("try.best" if name == BEST else "try.checkpoint", step=step)
     return t("try.result_open") if step is None else t("try.result", step=step)
 
 

@@ -11,7 +11,7 @@ import math
 import shutil
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -72,6 +72,7 @@ class Recorder:
         seconds: Mapping[str, float],
         trainer: Mapping[str, Any],
         device_gb: float | None = None,
+        frozen: Collection[str] = (),
     ) -> dict[str, Any]:
         """Append the record of a step or evaluation and forget its batches.
 
@@ -81,6 +82,7 @@ class Recorder:
             seconds: wall time by phase.
             trainer: TRL's own metrics, under TRL's names.
             device_gb: the most memory that was used on the GPU so far, GB; None without one.
+            frozen: tasks that had converged and kept but a tenth of their share.
         """
         batch = join_batches(self._batches) if self._batches else None
         self._batches = []
@@ -96,6 +98,7 @@ class Recorder:
             "seconds": dict(seconds),
             "memory": {"process_gb": round(psutil.Process().memory_info().rss / 1e9, 3), "device_gb": device_gb},
             "trainer": dict(trainer),
+            **({"frozen": sorted(frozen)} if frozen else {}),
         }
         line = json.dumps(_finite(record), ensure_ascii=False, allow_nan=False)
         with self.run.metrics_path.open("a", encoding="utf-8") as file:

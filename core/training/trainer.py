@@ -9,7 +9,6 @@ TRL keeps loss, optimizer and checkpoints. Overridden are the places where a tas
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import repeat
@@ -32,7 +31,9 @@ from core.scores import Scores
 from core.scoring import Scorer, Scoring
 from core.spec import COMPLETION_IDS, RunSpec
 from core.task_scale import TOKEN_SUMS, token_factors
+from core.training.clock import Clock
 from core.training.engine import build_engine
+from core.training.keeping import ALL_CONVERGED, Keeper
 from core.training.merging import merged
 from core.training.packed_pass import per_token_logprobs
 from core.training.recorder import Recorder
@@ -68,20 +69,32 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
         scorer: scores completions by the routing table.
         recorder: writes metrics and completions.
         mixture: draws rows and makes advantages.
+        keeper: keeps the best adapter, and says which tasks have converged and when the run has had enough.
         **arguments: TRL's own.
+
+    Attributes:
+        ended: why training ended before its last step; empty where it did not.
     """
 
     def __init__(
-        self, *, spec: RunSpec, scorer: Scorer, recorder: Recorder, mixture: Mixture, **arguments: Any
+        self,
+        *,
+        spec: RunSpec,
+        scorer: Scorer,
+        recorder: Recorder,
+        mixture: Mixture,
+        keeper: Keeper,
+        **arguments: Any,
     ) -> None:
         self._spec = spec
         self._scorer = scorer
         self._recorder = recorder
         self._mixture = mixture
+        self._keeper = keeper
+        self.ended = ""
         self._mixture_before = mixture.state  # as it was before the generation that is in use
         self._batch: ScoredBatch | None = None
-        self._seconds: dict[str, float] = {}
-        self._began = time.perf_counter()
+        self._clock = Clock()
         self._rows: list[dict[str, Any]] = []
         self._scoring: Scoring | None = None
         self._rollout: Rollout | None = None
@@ -118,6 +131,12 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
         uses: int = self.num_iterations * self.args.steps_per_generation
         return uses
 
+    @property
+    def _used_up(self) -> bool:
+        """Whether the next step samples anew."""
+        micro_batches: int = self.state.global_step * self.args.gradient_accumulation_steps
+        return micro_batches % self._uses == 0
+
     def _draw(self) -> list[dict[str, Any]]:
         """The rows of the next generation, each G times."""
         self._mixture_before = self._mixture.state
@@ -127,13 +146,12 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """TRL's, and what the mixture knows; a generation that is not used up is sampled anew after a resume."""
         super()._save_checkpoint(model, trial)
-        used_up = self.state.global_step * self.args.gradient_accumulation_steps % self._uses == 0
-        state = self._mixture.state if used_up else self._mixture_before
+        state = self._mixture.state if self._used_up else self._mixture_before
         save_state(state, Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
 
     def train(self, *arguments: Any, **keywords: Any) -> Any:
         """TRL's; the first step's time does not include the loading of the model."""
-        self._began = time.perf_counter()
+        self._clock.start()
         return super().train(*arguments, **keywords)
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
@@ -146,7 +164,7 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
         return self._buffered_inputs[self._step % self.args.steps_per_generation]
 
     def _generate(self, prompts: list[Any]) -> Any:
-        with self._timed("generate"):
+        with self._clock.phase("generate"):
             return super()._generate(prompts)
 
     def _generate_single_turn(
@@ -227,7 +245,7 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
         """Score the completions, keep them with their advantages, return their totals (N, 1)."""
         texts = [completion if isinstance(completion, str) else completion[0]["content"] for completion in completions]
         assert self._scoring is not None
-        with self._timed("score"):
+        with self._clock.phase("score"):
             rest = self._scoring.missing
             rows = {i: {**inputs[i], COMPLETION_IDS: completion_ids_list[i]} for i in rest}
             self._scoring.add({i: (row, texts[i]) for i, row in rows.items()})
@@ -344,7 +362,20 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
         for name in reported:
             del logs[f"{prefix}{name}"]
         if not summary:
-            self._recorder.write(self._split, self.state, self._phase_times(), logs, _device_gb())
+            cold = self._mixture.frozen if self.model.training else ()
+            self._recorder.write(self._split, self.state, self._clock.lap(), logs, _device_gb(), cold)
+            self._look_back()
+
+    def _look_back(self) -> None:
+        """After a record: keep the best adapter, freeze what has converged, and end where more is no use."""
+        enough = ""
+        if not self.model.training:
+            enough = self._keeper.evaluated(self.accelerator.unwrap_model(self.model), self.processing_class)
+        elif self._used_up and self._mixture.freeze(self._keeper.cold(self._mixture.frozen)):
+            enough = ALL_CONVERGED
+        if enough:
+            self.ended = self.ended or enough
+            self.control.should_save = self.control.should_training_stop = True
 
     def _refuse_errors(self, scores: Scores) -> None:
         """End the run where it asks for that: only an error that makes a total unknown counts."""
@@ -355,32 +386,7 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
             mend = "Mend the reward or its columns, or set on_reward_error: mask."
             raise UserError(Problem(place, f"{reason} ({len(counting)} such).", mend))
 
-    def _timed(self, phase: str) -> _Timer:
-        return _Timer(self._seconds, phase)
-
-    def _phase_times(self) -> dict[str, float]:
-        """Seconds since the last record: all of them, and those spent generating and scoring; the rest is training."""
-        now = time.perf_counter()
-        times = {"all": now - self._began, **self._seconds}
-        self._began, self._seconds = now, {}
-        return {phase: round(seconds, 3) for phase, seconds in times.items()}
-
 
 def _device_gb() -> float | None:
     """The most memory that was used on the GPU so far, GB; None without one."""
     return round(torch.cuda.max_memory_allocated() / 1e9, 3) if torch.cuda.is_available() else None
-
-
-class _Timer:
-    """Adds the wall time of a block to a phase."""
-
-    def __init__(self, seconds: dict[str, float], phase: str) -> None:
-        self._seconds = seconds
-        self._phase = phase
-
-    def __enter__(self) -> None:
-        self._start = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        spent = time.perf_counter() - self._start
-        self._seconds[self._phase] = self._seconds.get(self._phase, 0.0) + spent

@@ -40,6 +40,7 @@ from core.scoring import Scorer
 from core.spec import RunSpec
 from core.task_states import highest_totals
 from core.training.endings import check_still_there, failure
+from core.training.keeping import Keeper, rewind_best
 from core.training.recorder import Recorder, rewind
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ def train(run: RunFolder, stop: Stop) -> Exit:
     checkpoint = last_checkpoint(run)
     step = checkpoint_step(checkpoint) if checkpoint else 0
     evaluated = rewind(run, step)
+    rewind_best(run, step)
     if stop.requested:
         return Exit("stopped", "Stopped before the first step.", step)
     load_libraries()
@@ -188,8 +190,9 @@ def build_trainer(
         return MultiTaskGRPOTrainer(
             spec=spec,
             scorer=scorer,
-            recorder=Recorder(run, tasks=tuple(share), alerts=AlertLog(run, highest_totals(spec))),
+            recorder=Recorder(run, tasks=tuple(share), alerts=AlertLog(run, highest_totals(spec, share))),
             mixture=mixture,
+            keeper=Keeper(run, spec, tuple(share)),
             model=model_source(spec.model),
             args=arguments,
             train_dataset=rendered(data.train, spec, chat),
@@ -228,7 +231,8 @@ def _fit(run: RunFolder, trainer: MultiTaskGRPOTrainer, checkpoint: Path | None,
     steps = trainer.args.max_steps
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        if trainer.eval_dataset is not None and not stop.requested and not _evaluated(run, steps):
+        missing = trainer.eval_dataset is not None and not _evaluated(run, trainer.state.global_step)
+        if missing and not stop.requested:
             trainer.evaluate()
     except StoppedDuringEvaluation:
         if trainer.state.global_step:
@@ -242,6 +246,8 @@ def _fit(run: RunFolder, trainer: MultiTaskGRPOTrainer, checkpoint: Path | None,
     _write_card(run, step)
     if stop.requested:
         return Exit("stopped", f"Stopped on request after step {step} of {steps}.", step)
+    if step < steps:
+        return Exit("finished", f"Ended after step {step} of {steps}: {trainer.ended}.", step)
     return Exit("finished", f"All {steps} steps done.", step)
 
 

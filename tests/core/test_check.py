@@ -88,6 +88,17 @@ def test_a_run_that_fits_has_no_problems_and_its_data(report):
         # data
         ({"data": {"path": "gone.jsonl"}}, "error: gone.jsonl: there is no such file or folder."),
         ({"data": {"held_out": {"rows_per_task": 0}}}, "warning: data.held_out: no rows are held out"),
+        (
+            {"data": {"held_out": {"rows_per_task": 0}}, "convergence": {"patience": 2}},
+            "error: convergence.patience: no rows are held out: there are no evaluations.",
+        ),
+        (
+            {
+                "convergence": {"best": "weighted"},
+                "tasks": {"math": {"evaluation_weight": 0}, "poetry": {"evaluation_weight": 0}},
+            },
+            "error: convergence.best: no task counts.",
+        ),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_found_before_anything_runs(report, parts, says):

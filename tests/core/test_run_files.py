@@ -88,6 +88,8 @@ def test_a_process_that_an_imported_run_names_is_not_taken_for_its_worker(run, t
         "adapter/.hidden.json",
         "adapter/adapter_model.bin",
         "checkpoints/checkpoint-1/code.py",
+        "best/step-1/code.py",
+        "best/adapter_model.safetensors",
         "..\\evil.json",
         "projects/mine/project.yaml",
         "worker.lock",

@@ -100,7 +100,8 @@ def test_a_field_can_be_mended_while_another_is_wrong():
 def test_a_task_has_its_share_and_prompts_whatever_it_is_called():
     draft = edit(Draft(), "system_prompt", "Be brief.\n", task="a.b c")
     assert draft.tasks == {"a.b c": TaskSpec(system_prompt="Be brief.")}
-    assert [field.text for field in task_fields(draft, "a.b c")] == ["", "Be brief.", ""]
+    shown = {field.name: field.text for field in task_fields(draft, "a.b c")}
+    assert shown == {"share": "", "evaluation_weight": "1", "system_prompt": "Be brief.", "prompt_template": ""}
     assert edit(draft, "system_prompt", "", task="a.b c").tasks == {}
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.spec import parse_draft
-from core.task_states import highest_totals, noise, task_state
+from core.task_states import highest_totals, noise, task_bounds, task_state
 
 
 def curve(shape, steps=300, spread=0.05, seed=0):
@@ -74,4 +74,19 @@ CODE = "def score(completion, row):\n    return 1.0"
     ],
 )
 def test_the_highest_total_is_told_from_the_declared_ranges(routes, top):
-    assert highest_totals(parse_draft({"rewards": {"math": routes}}, "test")) == top
+    assert highest_totals(parse_draft({"rewards": {"math": routes}}, "test"), ["math"]) == top
+
+
+def test_a_task_without_routes_of_its_own_has_those_of_the_default():
+    draft = parse_draft({"rewards": {"default": [{"name": "exact_match", "weight": 3}]}}, "test")
+    assert highest_totals(draft, ["math"]) == {"math": 3.0}
+
+
+def test_the_bounds_of_a_total_add_up_its_rewards_each_by_its_weight():
+    routes = [
+        {"name": "exact_match", "weight": 2},
+        {"name": "choice", "weight": -1},
+        {"name": "custom", "weight": 0, "params": {"code": CODE}},
+    ]
+    draft = parse_draft({"rewards": {"math": routes, "code": [*routes[:2], {**routes[2], "weight": 1}]}}, "test")
+    assert task_bounds(draft, ["math", "code"]) == {"math": (-1.0, 2.0), "code": None}

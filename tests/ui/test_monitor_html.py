@@ -84,6 +84,24 @@ class TestTable:
         assert html.count('<td class="number">-</td>') >= 6
         assert "too early" in html
 
+    def test_the_best_evaluation_is_named_once_there_are_two(self):
+        before = record(0, {"math": 0.1}, split="held_out")
+        made([before])
+        assert "Best evaluation" not in table_html(known("one"))
+        learnt, fell = [record(step, {"math": reward}, split="held_out") for step, reward in [(10, 0.6), (20, 0.4)]]
+        run = made([before, learnt, fell], name="two")
+        html = table_html(known("two"))
+        assert "Best evaluation: after step 10, by the mean over tasks: 0.6; lowest task: math 0.6." in html
+        assert "The last, after step 20: 0.4." in html
+        assert "Try &amp; export" not in html, "its adapter is not there"
+        (run.best / "step-10").mkdir(parents=True)
+        assert "Its adapter is on the page Try &amp; export." in table_html(known("two"))
+
+    def test_a_frozen_task_is_marked(self):
+        made([record(1, {"math": 0.5, "code": 0.5}, frozen=["code"])])
+        rows = table_html(known("one")).split("<tr>")
+        assert [("frozen" in row) for row in rows if "math" in row or "code" in row] == [False, True]
+
     def test_a_task_name_is_text(self):
         made([record(1, {"<b>x</b>": 0.5})])
         assert "<b>x</b>" not in table_html(known("one"))

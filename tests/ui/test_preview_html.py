@@ -225,3 +225,23 @@ class TestWeights:
     def test_no_two_drawings_are_the_same_text(self, project, draft):
         project.change(lambda _: draft)
         assert weights_html(known(project), Choice()) != weights_html(known(project), Choice())
+
+    @pytest.mark.parametrize(
+        ("normalisation", "shown"),
+        [
+            ({}, ["multi_objective_aggregation", "scale_rewards", "task_scale"]),
+            (
+                {"multi_objective_aggregation": "normalize_then_sum"},
+                ["multi_objective_aggregation", "objective_weights", "conflict", "task_scale"],
+            ),
+            (
+                {"conflict": 0.3},
+                ["multi_objective_aggregation", "scale_rewards", "objective_weights", "conflict", "task_scale"],
+            ),
+        ],
+    )
+    def test_only_choices_that_change_something_or_can_be_turned_off_are_shown(self, project, normalisation, shown):
+        draft = project.draft().model_copy(update={"normalisation": Normalisation(**normalisation)})
+        html = weights_html(Known(project, draft, known(project).scored, Trial()), Choice())
+        assert re.findall(r'data-normalisation="(\w+)"', html) == shown
+        assert ('value="0.3" selected' in html) == ("conflict" in normalisation and "conflict" in shown)
