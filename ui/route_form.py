@@ -27,6 +27,7 @@ from ui.code_editor import TRIED, draw_editor, try_on_samples
 from ui.html import button, figure, live_html
 from ui.messages import inform, told, warn
 from ui.reward_grid import Chosen
+from ui.schedule_form import draw_schedule, entered_schedule
 from ui.texts import t
 
 SHORT = ("number", "integer", "choice", "switch", "text")  # kinds of fields that stand side by side
@@ -73,6 +74,8 @@ def draw_form(project: Project, what: Chosen, chosen: gr.State) -> None:
                         interactive=True,
                     ),
                 }
+            others = [one.key for one in project.draft().rewards.get(what.task, ()) if one.key != route.key]
+            boxes |= draw_schedule(route.schedule, others)
             boxes |= draw_fields(fields(reward.parameters), values(reward.parameters, route.params))
             if CODE in boxes:
                 draw_editor(project, route.key, _columns(project), boxes[CODE])
@@ -157,15 +160,14 @@ def entered(reward: Reward, name: str, given: Mapping[str, Any]) -> Route:
     label = (given[LABEL] or "").strip()
     if label and label != name:
         found["label"] = label
+    if (schedule := entered_schedule(given)) is not None:
+        found["schedule"] = schedule
     return Route(**found)
 
 
 def applied(project: Project, what: Chosen, reward: Reward, given: Mapping[str, Any]) -> Chosen:
     """Keep what the form says, and a version of its code; the cell stays open."""
-    before = route_of(project.draft(), what.task, what.key)
     route = entered(reward, reward.name, given)
-    if before.schedule is not None:  # the spec's text alone changes it
-        route = route.model_copy(update={"schedule": before.schedule})
     if CODE in given:
         save_version(project.rewards_path, route.key, given[CODE])
     project.change(lambda draft: change_route(draft, what.task, what.key, route))
@@ -183,7 +185,8 @@ def trial(project: Project, task: str, reward: Reward, given: Mapping[str, Any])
     if CODE in given:
         settings = {key.removeprefix("param_"): value for key, value in given.items() if key.startswith("param_")}
         return try_on_samples(groups, settings)
-    draft = Draft(rewards={DEFAULT_ROUTE: (entered(reward, reward.name, given),)}, model=project.draft().model)
+    route = entered(reward, reward.name, given).model_copy(update={"schedule": None})  # what it waits for is not here
+    draft = Draft(rewards={DEFAULT_ROUTE: (route,)}, model=project.draft().model)
     return trial_html(SERVICES.preview(groups, draft))
 
 

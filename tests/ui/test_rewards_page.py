@@ -9,6 +9,7 @@ from toys import write_rows
 from core.preview import Group, write_groups
 from core.projects import create_project, free_name
 from core.spec import DataSpec, Draft, Route
+from core.weight_schedules import Gate
 
 MATHS = [{"task": "math", "prompt": f"{n} + 1?", "answer": str(n + 1)} for n in range(20)]
 CHAT = [{"task": "chat", "prompt": f"Say hello, {n}."} for n in range(20)]
@@ -93,6 +94,31 @@ def test_a_reward_is_added_changed_tried_and_removed(open_page, project, draft, 
     page.get_by_role("button", name="Remove from chat").click()
     expect(cell).to_have_count(0)
     assert rewards(project) == {}
+
+
+def test_a_weight_may_come_about_during_a_run(open_page, project, draft):
+    project.set(rewards={"chat": (Route(name="length"), Route(name="think_format_reward", label="format"))})
+    page = open_page("rewards")
+    page.locator("#grid td.cell").filter(has_text="1").first.click()
+    expect(page.locator("#schedule-gate")).to_be_hidden()
+    page.locator("#schedule input").click()
+    page.get_by_role("option", name="once another reward is good enough").click()
+    gate = page.locator("#schedule-gate")
+    gate.get_by_label("Above").fill("0.8")
+    page.locator("#apply-route").click()
+    expect(page.locator("#grid")).to_contain_text("0 until format reaches 0.8")
+    length, _ = project.draft().rewards["chat"]
+    assert length.schedule == Gate(kind="gate", reward="format", above=0.8)
+    expect(gate.get_by_label("Above")).to_have_value("0.8")
+    gate.get_by_label("Above").fill("")
+    page.locator("#apply-route").click()
+    expect(page.locator(".toast-wrap, .toast-body").first).to_contain_text("schedule.above")
+    assert project.draft().rewards["chat"][0] == length
+    page.locator("#schedule input").click()
+    page.get_by_role("option", name="always this weight").click()
+    page.locator("#apply-route").click()
+    expect(page.locator("#grid")).not_to_contain_text("0 until format")
+    assert project.draft().rewards["chat"][0].schedule is None
 
 
 def test_a_form_of_another_project_is_not_on_screen(open_page, project, draft):

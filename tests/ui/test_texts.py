@@ -27,6 +27,7 @@ def test_every_text_that_is_used_exists_and_every_text_that_exists_is_used():
         "state_help.",
         "tab.",
         "watched.",
+        "weight_over.",
     }
     used |= {key for key in ENGLISH if key.startswith(tuple(families))}
     assert used == set(ENGLISH)
