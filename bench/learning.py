@@ -2,24 +2,29 @@
 
 Four tasks of the examples with 12, 12, 48 and 120 rows, whose rewards go to 1, 1, 10 and 100. TRL's way is its
 defaults: rows in their natural proportion, advantages by each group's own spread, all rewards one function that the tag
-routes. Everything else is the same, the number of completions too. Held-out rewards are divided by their scale, so that
-each task's lies between 0 and 1. `python bench/learning.py FOLDER > bench/learning.md` keeps runs in a folder and goes
-on where it ended; it takes about four minutes a run on two cores.
+routes. Everything else is the same, the number of completions too; so it is where a task is trained alone. Held-out
+rewards are divided by their scale, so that each task's lies between 0 and 1.
+
+`python bench/learning.py FOLDER > bench/learning.md` trains, in FOLDER, what has no line in bench/learning.jsonl yet,
+adds its line there, prints the table of all that is there and draws bench/learning.svg; `--table` trains nothing. About
+four minutes a run on two cores. A line counts only for the very settings and rows that it was trained with.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from core.launch import launch
-from core.records import last_record, records_of
+from core.records import records_of
 from core.runs import PROJECT, RunFolder, create_run
 from core.spec import RunSpec, parse_spec, read_spec
 
@@ -33,35 +38,89 @@ WAYS: Mapping[str, Mapping[str, Any]] = {
     "equal shares": {"mixing": {"strategy": "equal"}, "normalisation": {}},
     "equal shares, one scale": {"mixing": {"strategy": "equal"}, "normalisation": {"task_scale": "running"}},
 }
+ALONE = "alone"
 STEPS = 24
+BENCH = PROJECT / "bench"
+HELD_OUT = PROJECT / "examples" / "four_tasks_held_out.jsonl"
+RESULTS, FIGURE = BENCH / "learning.jsonl", BENCH / "learning.svg"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a run.
+
+    Attributes:
+        way: one of `WAYS`, or `ALONE`.
+        task: which was trained alone; empty where all were.
+        seed: of the run.
+        digest: of everything in its spec.
+        before: each task's held-out reward before the first step, 0 to 1.
+        after: after the last.
+    """
+
+    way: str
+    task: str
+    seed: int
+    digest: str
+    before: dict[str, float]
+    after: dict[str, float]
 
 
 def main(root: Path) -> None:
-    """Train what is not in the folder yet, print the table."""
+    """Train what has no line yet, print the table, draw the figure."""
     data = write_rows(root)
-    found = {
-        (way, seed): held_out(trained(root / f"{slug(way)}-{seed}", spec_of(data, way, seed)))
-        for seed in SEEDS
-        for way in WAYS
-    }
-    alone = (
-        {seed: {task: single(root, data, task, seed) for task in ROWS} for seed in SEEDS}
-        if "--alone" in sys.argv
-        else {}
+    wanted = [(way, "", seed) for seed in SEEDS for way in WAYS]
+    wanted += [(ALONE, task, seed) for seed in SEEDS for task in ROWS]
+    found = [one for place in wanted if (one := result(root, data, *place)) is not None]
+    rows = of_ways(found)
+    print(
+        f"Held-out reward after {STEPS} steps of 32 completions, embedded model; mean ± standard deviation over seeds."
     )
-    print(f"Held-out reward after {STEPS} steps of 32 completions, embedded model, seeds {', '.join(map(str, SEEDS))}:")
-    print("mean ± standard deviation over the seeds; rows " + ", ".join(f"{t} {n}" for t, n in ROWS.items()) + ";")
-    print("rewards up to " + ", ".join(f"{t} {s:g}" for t, s in SCALE.items()) + ", divided by that here.\n")
-    print("| way | " + " | ".join([*ROWS, "mean", "worst task", "worst / TRL's"]) + " |")
-    print("|---" * (len(ROWS) + 4) + "|")
-    base = before(trained(root / f"{slug('TRL')}-{SEEDS[0]}", spec_of(data, "TRL", SEEDS[0])))
+    print("Rows: " + ", ".join(f"{task} {n}" for task, n in ROWS.items()) + ". Rewards up to ")
+    print(", ".join(f"{task} {scale:g}" for task, scale in SCALE.items()) + ", divided by that here.\n")
+    print("| way | seeds | " + " | ".join([*ROWS, "mean", "worst task", "worst / TRL's"]) + " |")
+    print("|---" * (len(ROWS) + 5) + "|")
+    base = next(one.before for one in found if one.way == "TRL")
     cells = [*(base[task] for task in ROWS), statistics.mean(base.values()), min(base.values())]
-    print(f"| before training | {' | '.join(f'{value:.3f}' for value in cells)} | |")
-    reference = statistics.mean(min(found["TRL", seed].values()) for seed in SEEDS)
-    for way in WAYS:
-        print(line(way, [found[way, seed] for seed in SEEDS], reference))
-    if alone:
-        print(line("each task alone", list(alone.values()), reference))
+    print(f"| before training | | {' | '.join(f'{value:.3f}' for value in cells)} | |")
+    reference = statistics.mean(min(rewards.values()) for rewards in rows["TRL"])
+    for way, rewards in rows.items():
+        print(line(way, rewards, reference))
+    print("\n![Held-out reward of each task by way, a dot a seed, a bar their mean](learning.svg)")
+    FIGURE.write_text(drawn(rows, base), encoding="utf-8")
+
+
+def result(root: Path, data: Path, way: str, task: str, seed: int) -> Trained | None:
+    """What came of a run: from its line, or from training it; None where there is no time for more."""
+    spec = spec_of(data, "TRL" if way == ALONE else way, seed, task)
+    mark = digest(spec, data)
+    for text in RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.exists() else ():
+        one = Trained(**json.loads(text))
+        if one.digest == mark:
+            return one
+    if "--table" in sys.argv:
+        return None
+    name = "-".join(filter(None, (way, task, str(seed))))
+    run = trained(root / slug(name), spec)
+    held_out = list(records_of(run.metrics_path, "held_out"))
+    one = Trained(way, task, seed, mark, scaled(held_out[0]), scaled(held_out[-1]))
+    with RESULTS.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(one)) + "\n")
+    return one
+
+
+def of_ways(found: Sequence[Trained]) -> dict[str, list[dict[str, float]]]:
+    """The rewards of each way, one a seed; of tasks trained alone, those of a seed that has them all."""
+    rows = {way: [one.after for one in found if one.way == way] for way in WAYS}
+    alone = [{one.task: one.after[one.task] for one in found if (one.way, one.seed) == (ALONE, seed)} for seed in SEEDS]
+    rows["each task alone, the whole budget its own"] = [rewards for rewards in alone if len(rewards) == len(ROWS)]
+    return {way: rewards for way, rewards in rows.items() if rewards}
+
+
+def digest(spec: RunSpec, data: Path) -> str:
+    """Of everything that a run is trained with, but where its rows lie."""
+    settings = spec.model_dump_json(exclude_unset=True, exclude={"data"})
+    return hashlib.sha256(settings.encode() + data.read_bytes() + HELD_OUT.read_bytes()).hexdigest()[:16]
 
 
 def write_rows(root: Path) -> Path:
@@ -81,8 +140,7 @@ def write_rows(root: Path) -> Path:
 def spec_of(data: Path, way: str, seed: int, only: str = "") -> RunSpec:
     """The example with these rows, these scales and one way to learn them."""
     document = read_spec(PROJECT / "examples" / "four_tasks.yaml").model_dump(mode="json", exclude_unset=True)
-    held = PROJECT / "examples" / "four_tasks_held_out.jsonl"
-    document["data"] = {"path": str(data), "held_out": {"path": str(held), "rows_per_task": 16}}
+    document["data"] = {"path": str(data), "held_out": {"path": str(HELD_OUT), "rows_per_task": 16}}
     for task, routes in document["rewards"].items():
         routes[0]["weight"] = SCALE[task]
     if only:
@@ -101,23 +159,6 @@ def trained(path: Path, spec: RunSpec) -> RunFolder:
     return run
 
 
-def single(root: Path, data: Path, task: str, seed: int) -> float:
-    """What a task's reward becomes where the whole budget is its own."""
-    return held_out(trained(root / f"alone-{task}-{seed}", spec_of(data, "TRL", seed, task)))[task]
-
-
-def held_out(run: RunFolder) -> dict[str, float]:
-    """Each task's reward at the last evaluation, 0 to 1."""
-    record = last_record(run.metrics_path, "held_out")
-    assert record is not None
-    return scaled(record)
-
-
-def before(run: RunFolder) -> dict[str, float]:
-    """Each task's reward before the first step."""
-    return scaled(next(iter(records_of(run.metrics_path, "held_out"))))
-
-
 def scaled(record: Mapping[str, Any]) -> dict[str, float]:
     """The held-out rewards of a record, divided by their scale."""
     return {task["task"]: task["reward"] / SCALE[task["task"]] for task in record["tasks"]}
@@ -125,10 +166,70 @@ def scaled(record: Mapping[str, Any]) -> dict[str, float]:
 
 def line(name: str, of_seeds: Sequence[Mapping[str, float]], reference: float) -> str:
     """A line of the table."""
-    figures = [[found[task] for found in of_seeds] for task in ROWS]
-    figures += [[statistics.mean(found.values()) for found in of_seeds], [min(found.values()) for found in of_seeds]]
-    cells = [f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}" for values in figures]
-    return f"| {name} | {' | '.join(cells)} | {statistics.mean(figures[-1]) / reference:.2f} |"
+    cells = [spread(values) for values in columns(of_seeds).values()]
+    worst = statistics.mean(columns(of_seeds)["worst task"])
+    return f"| {name} | {len(of_seeds)} | {' | '.join(cells)} | {worst / reference:.2f} |"
+
+
+def columns(of_seeds: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+    """Each task's reward, their mean and the lowest of them, one a seed."""
+    found = {task: [rewards[task] for rewards in of_seeds] for task in ROWS}
+    found["mean"] = [statistics.mean(rewards.values()) for rewards in of_seeds]
+    return found | {"worst task": [min(rewards.values()) for rewards in of_seeds]}
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation."""
+    apart = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{apart}"
+
+
+def drawn(rows: Mapping[str, Sequence[Mapping[str, float]]], base: Mapping[str, float]) -> str:
+    """A panel for each column of the table, a line in it for each way: a dot a seed, a bar their mean."""
+    wide, high, left, top = 130, 24, 250, 40
+    untrained = {**base, "mean": statistics.mean(base.values()), "worst task": min(base.values())}
+    names = list(untrained)
+    width, height = left + (wide + 24) * len(names) + 10, top + high * len(rows) + 40
+    labels = [
+        f'<text x="{left - 14}" y="{y(n, top, high) + 4}" text-anchor="end">{w}</text>' for n, w in enumerate(rows)
+    ]
+    panels = [
+        panel(name, [columns(found)[name] for found in rows.values()], untrained[name], x, top, wide, high)
+        for name, x in zip(names, range(left, width, wide + 24), strict=False)
+    ]
+    note = f'<text x="{left}" y="{height - 6}">0 to 1, held-out reward over its scale; dashed: before training</text>'
+    style = "<style>@media (prefers-color-scheme: dark) { svg { color: #ddd; } } text { fill: currentColor; }</style>"
+    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">{style}'
+    return head + "".join([*labels, *panels, note]) + "</svg>\n"
+
+
+def panel(
+    name: str, of_ways: Sequence[Sequence[float]], before: float, left: int, top: int, wide: int, high: int
+) -> str:
+    """One column of the table as a plot."""
+    bottom = top + high * len(of_ways)
+    middle = f"{left + wide / 2:.1f}"
+    parts = [
+        f'<text x="{middle}" y="{top - 16}" text-anchor="middle" font-weight="bold">{name}</text>',
+        f'<rect x="{left}" y="{top - 6}" width="{wide}" height="{bottom - top + 8}" fill="none" stroke="#8888"/>',
+        f'<line x1="{left + before * wide:.1f}" x2="{left + before * wide:.1f}" y1="{top - 6}" y2="{bottom + 2}" '
+        'stroke="#888" stroke-dasharray="3 3"/>',
+        f'<text x="{left}" y="{bottom + 16}" text-anchor="middle">0</text>',
+        f'<text x="{left + wide}" y="{bottom + 16}" text-anchor="middle">1</text>',
+    ]
+    for n, values in enumerate(of_ways):
+        here, mean = y(n, top, high), left + statistics.mean(values) * wide
+        parts.append(
+            f'<line x1="{mean:.1f}" x2="{mean:.1f}" y1="{here - 8}" y2="{here + 8}" stroke="#0072B2" stroke-width="3"/>'
+        )
+        parts += [f'<circle cx="{left + v * wide:.1f}" cy="{here}" r="3" fill="#D55E00"/>' for v in values]
+    return "".join(parts)
+
+
+def y(line: int, top: int, high: int) -> float:
+    """The middle of a line."""
+    return top + high * (line + 0.5) - 4
 
 
 def slug(way: str) -> str:
