@@ -99,9 +99,11 @@ class Project:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the project against every other thread and process that would change it."""
-        if not self.path.is_dir():
-            raise _gone(self.name)
-        with (self.path / ".lock").open("w") as file:
+        try:
+            file = (self.path / ".lock").open("w")
+        except FileNotFoundError:
+            raise _gone(self.name) from None
+        with file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 

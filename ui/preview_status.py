@@ -41,7 +41,7 @@ def status_html(now: Known) -> str:
     except UserError as error:
         return problem_list(error.problems) + doing
     if groups:
-        return _count(groups) + doing + _scoring(now)
+        return _count(groups, now.scored.fresh) + doing + _scoring(now)
     return doing if job is not None and job.running else _first(now) + doing
 
 
@@ -50,10 +50,12 @@ def _first(now: Known) -> str:
     return empty(t("preview.no_samples"), button(label, kind="primary", act="sample"))
 
 
-def _count(groups: tuple[Group, ...]) -> str:
+def _count(groups: tuple[Group, ...], fresh: bool) -> str:
     count = sum(len(group.completions) for group in groups)
     remove = button(t("preview.remove"), kind="link danger", act="remove", count=count)
-    return f'<p class="sb-note">{escape(t("preview.count", count=count, groups=len(groups)))} {remove}</p>'
+    words = escape(t("preview.count", count=count, groups=len(groups)))
+    onward = button(t("preview.onward"), kind="primary", act="page", page="train") if fresh else ""
+    return f'<div class="sb-answer"><p class="sb-note">{words} {remove}</p>{onward}</div>'
 
 
 def sampling_html(job: Job) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -13,6 +14,7 @@ from core.errors import Problem
 from core.preview_report import cell_reports
 from core.readiness import page_of, report
 from core.route_edits import add_route
+from core.routing import RoutingTable
 from core.services import SERVICES, Scored
 from core.spec import Draft, Route
 from ui.frame import QUIET, View, opened
@@ -64,7 +66,20 @@ def show(name: str, seen: Any, chosen: Chosen | None) -> tuple[Any, ...]:
     problems = [problem for problem in found.problems if page_of(problem, found) == "rewards"]
     cells = {(cell.task, cell.key): cell for cell in cell_reports(scored.preview)} if scored.preview else {}
     note = _note(scored, project.has_samples and bool(draft.rewards), problems)
-    return grid_html(counts, draft.rewards, cells, problems, chosen), note + problem_list(problems), token
+    grid = _answer(draft, counts, problems) + grid_html(counts, draft.rewards, cells, problems, chosen)
+    return grid, note + problem_list(problems), token
+
+
+def _answer(draft: Draft, tasks: Collection[str], problems: Sequence[Problem]) -> str:
+    """How many tasks are scored, and the way on once all are."""
+    table = RoutingTable(draft.rewards)
+    covered = sum(bool(table.of(task)) for task in tasks)
+    if not tasks:
+        return ""
+    words = escape(t("rewards.answer", covered=covered, tasks=len(tasks)))
+    ready = covered == len(tasks) and not any(problem.severity == "error" for problem in problems)
+    onward = button(t("rewards.onward"), kind="primary", act="page", page="preview") if ready else ""
+    return f'<div class="sb-answer"><p><strong>{words}</strong></p>{onward}</div>'
 
 
 def _note(scored: Scored, samples: bool, problems: Sequence[Problem]) -> str:

@@ -150,6 +150,13 @@ def test_a_project_that_cannot_be_written_leaves_nothing_behind(monkeypatch):
     assert list(projects_root().iterdir()) == []
 
 
+def test_a_project_that_is_deleted_cannot_be_changed_any_more():
+    project = create_project("sums")
+    project.path.rename(projects_root() / ".gone")
+    with pytest.raises(UserError, match="there is no project 'sums'"):
+        project.set(model="mine")
+
+
 def test_a_tab_that_waits_while_its_project_is_deleted_is_told_so_and_writes_nothing():
     project = create_project("sums")
     waiting, told = threading.Event(), []
