@@ -99,7 +99,8 @@ def draw_form(project: Project, what: Chosen, chosen: gr.State) -> None:
         project.change(lambda draft: remove_route(draft, what.task, what.key))
         return replace(what, key="", drawn=what.drawn + 1)
 
-    apply.click(told(keep), None, chosen, inputs_kwargs=boxes, api_visibility="private")
+    for asked in (apply.click, boxes[WEIGHT].submit, boxes[LABEL].submit):
+        asked(told(keep), None, chosen, inputs_kwargs=boxes, api_visibility="private")
     attempt.click(told(rehearse), None, tried, inputs_kwargs=boxes, api_visibility="private", concurrency_limit=None)
     remove.click(told(drop), None, chosen, api_visibility="private")
 

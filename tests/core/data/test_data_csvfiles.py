@@ -41,10 +41,17 @@ def test_a_cell_comes_back_whole(write, load, monkeypatch, name, content, prompt
         ("task,prompt\n", "there are no rows", "a header alone"),
         (b"task,prompt\nm,caf\xe9\n", "a.csv line 2: not UTF-8: byte 0xe9 at byte 6", "Latin-1"),
         ("task,prompt\nm,x\0\n", "a.csv line 2: a NUL byte at byte 4", "a NUL byte"),
-        ("task,prompt\nm,x\n".encode("utf-16"), "Is the file UTF-16?", "UTF-16"),
+        ("task,prompt\nm,x\n".encode("utf-16"), "a.csv: this file is in UTF-16.", "UTF-16"),
+        ("task,prompt\nm,x\n".encode("utf-16-le"), "Is it UTF-16, or a file of another kind?", "UTF-16 without a mark"),
+        (b"PK\x03\x04" + bytes(range(1, 255)), "a.csv: this is a zip archive, as an Excel file is", "an Excel file"),
         ("task,prompt\nm,x\n ,y\n", "a.csv line 3, column 'task': the task tag is blank", "a blank tag"),
         ("task,prompt\nm,x\n,y\n", "a.csv line 3, column 'task': the row has no task tag", "an empty tag"),
     ],
 )
 def test_a_bad_table_is_named(write, complaints, content, said, why):
     assert any(said in complaint for complaint in complaints(write("a.csv", content))), why
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04\n\xff\n\xff", b"\x00\xff\n" * 50, "a,b\n1,2\n".encode("utf-16")])
+def test_a_file_that_is_no_text_is_said_once(write, complaints, content):
+    assert len(complaints(write("a.csv", content))) == 1
