@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from core.launch import launch
 from core.records import records_of
-from core.runs import PROJECT, RunFolder, create_run
+from core.runs import PROJECT, RunFolder, create_run, state
 from core.spec import RunSpec, parse_spec, read_spec
 
 SEEDS = (1, 2, 3)
@@ -100,7 +100,7 @@ def result(root: Path, data: Path, way: str, task: str, seed: int) -> Trained | 
             return one
     if "--table" in sys.argv:
         return None
-    name = "-".join(filter(None, (way, task, str(seed))))
+    name = "-".join(filter(None, (way, task, str(seed), mark)))
     run = trained(root / slug(name), spec)
     held_out = list(records_of(run.metrics_path, "held_out"))
     one = Trained(way, task, seed, mark, scaled(held_out[0]), scaled(held_out[-1]))
@@ -154,8 +154,9 @@ def spec_of(data: Path, way: str, seed: int, only: str = "") -> RunSpec:
 def trained(path: Path, spec: RunSpec) -> RunFolder:
     """A finished run; one that is there already is not trained again."""
     run = RunFolder(path) if path.exists() else create_run(spec, path)
-    if run.exit() is None:
+    if state(run) != "finished":
         assert launch(run).wait() == 0, run.log_path.read_text(encoding="utf-8")
+        assert state(run) == "finished", run.log_path.read_text(encoding="utf-8")
     return run
 
 

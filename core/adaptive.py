@@ -12,7 +12,7 @@ seen of the task.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -21,7 +21,11 @@ import numpy as np
 from core.advantages import without_signal
 from core.metrics import ScoredBatch
 
-FAST, SLOW = 0.6, 0.9  # of the running means that is kept at each batch: memories of about 3 and 10 batches
+FAST, SLOW = 0.9, 0.97  # of the running means that is kept at each batch: memories of about 10 and 30 batches
+# How far two such means of noise lie apart, in standard deviations of a batch's mean: the square root of
+# (1-f)/(1+f) + (1-s)/(1+s) - 2(1-f)(1-s)/(1-fs).
+APART = 0.144
+SURE = 2.0  # times that, below which nothing has moved
 LEAST = 0.01  # progress of a task that stands still
 LEVEL_WEIGHT = 0.2  # of a task's reward beside its improvement, as in MT-GRPO's three-task runs
 RATE = 2.0  # by which the weights of `worst` move a batch
@@ -37,7 +41,10 @@ class TaskSeen:
         fast: running mean of the totals over a few batches.
         slow: the same over more.
         signal: running share of groups with spread.
-        level: where `fast` lay between low and high before this batch; None at its first.
+        last: mean of the totals in the last batch.
+        noise: running half of the squared difference from batch to batch: the variance of a batch's mean (von Neumann
+            1941); None before the second.
+        before: `fast` before the last batch; None at its first.
         weight: the logarithm of what `worst` multiplies its share by.
     """
 
@@ -46,7 +53,9 @@ class TaskSeen:
     fast: float
     slow: float
     signal: float
-    level: float | None = None
+    last: float = 0.0
+    noise: float | None = None
+    before: float | None = None
     weight: float = 0.0
 
     @property
@@ -56,8 +65,16 @@ class TaskSeen:
 
     @property
     def progress(self) -> float:
-        """How far the reward has moved lately, as a part of its range, where there is something to learn from."""
-        return abs(self.height - self._height(self.slow)) * self.signal
+        """How far the reward has moved lately beyond what noise moves it, as a part of its range, by its signal."""
+        if self.noise is None or self.high <= self.low:
+            return 0.0
+        moved = abs(self.fast - self.slow) - SURE * APART * math.sqrt(self.noise)
+        return max(0.0, moved) / (self.high - self.low) * self.signal
+
+    @property
+    def improvement(self) -> float:
+        """By how much the last batch has raised it, as a part of its range."""
+        return 0.0 if self.before is None else self.height - self._height(self.before)
 
     def _height(self, value: float) -> float:
         return (value - self.low) / (self.high - self.low) if self.high > self.low else 0.0
@@ -67,6 +84,7 @@ def seen(before: Mapping[str, TaskSeen], batch: ScoredBatch) -> dict[str, TaskSe
     """What is known of each task after another batch; a task without a total in it stays as it was."""
     tasks = np.array(batch.scores.tasks)
     found = dict(before)
+    moved = []
     for task in dict.fromkeys(batch.scores.tasks):
         here = tasks == task
         totals = batch.scores.totals[here]
@@ -74,13 +92,15 @@ def seen(before: Mapping[str, TaskSeen], batch: ScoredBatch) -> dict[str, TaskSe
         if totals.size:
             signal = 1.0 - float(without_signal(batch.advantages[here], batch.groups[here]).mean())
             found[task] = _moved(before.get(task), totals, signal)
-    return _reweighted(found, before)
+            moved.append(task)
+    return _reweighted(found, before, moved)
 
 
 def _moved(before: TaskSeen | None, totals: np.ndarray, signal: float) -> TaskSeen:
     low, high, mean = float(totals.min()), float(totals.max()), float(totals.mean())
     if before is None:
-        return TaskSeen(low, high, mean, mean, signal)
+        return TaskSeen(low, high, mean, mean, signal, last=mean)
+    step = (mean - before.last) ** 2 / 2
     return replace(
         before,
         low=min(low, before.low),
@@ -88,20 +108,26 @@ def _moved(before: TaskSeen | None, totals: np.ndarray, signal: float) -> TaskSe
         fast=FAST * before.fast + (1 - FAST) * mean,
         slow=SLOW * before.slow + (1 - SLOW) * mean,
         signal=SLOW * before.signal + (1 - SLOW) * signal,
-        level=before.height,
+        last=mean,
+        noise=step if before.noise is None else SLOW * before.noise + (1 - SLOW) * step,
+        before=before.fast,
     )
 
 
-def _reweighted(found: dict[str, TaskSeen], before: Mapping[str, TaskSeen]) -> dict[str, TaskSeen]:
-    """One step of gradient descent of the weighted improvements and levels, by the weights (MT-GRPO, algorithm 1)."""
+def _reweighted(
+    found: dict[str, TaskSeen], before: Mapping[str, TaskSeen], moved: Collection[str]
+) -> dict[str, TaskSeen]:
+    """One step of gradient descent of the weighted improvements and levels, by the weights (MT-GRPO, algorithm 1).
+
+    A task that was not in the batch has improved by nothing in it.
+    """
     weights = _softmax({task: one.weight for task, one in found.items()})
     gain = {
-        task: (one.height - one.level if one.level is not None else 0.0) + LEVEL_WEIGHT * one.height
-        for task, one in found.items()
+        task: (one.improvement if task in moved else 0.0) + LEVEL_WEIGHT * one.height for task, one in found.items()
     }
     mean = sum(weights[task] * gain[task] for task in found)
-    moved = {task: one.weight - RATE * weights[task] * (gain[task] - mean) for task, one in found.items()}
-    return {task: replace(one, weight=moved[task]) if task in before else one for task, one in found.items()}
+    lowered = {task: one.weight - RATE * weights[task] * (gain[task] - mean) for task, one in found.items()}
+    return {task: replace(one, weight=lowered[task]) if task in before else one for task, one in found.items()}
 
 
 def adapted(

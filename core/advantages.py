@@ -79,8 +79,8 @@ def _unscaled_contributions(scores: Scores, groups: Ints, normalisation: Normali
         known = ~np.isnan(total)
         if not known.any():
             return found
-        found[known] = (parts[known] - parts[known].mean(axis=0)) / (_spread(total) + EPSILON)
-        return np.where(np.abs(found) < FLAT, 0.0, found)
+        found[known] = parts[known] / (_spread(total) + EPSILON)
+        return found
     centred, spread = _centred(scores.totals, groups)
     scale = _scale(scores.totals, spread, normalisation.scale_rewards)
     for k in range(len(scores.keys)):
@@ -133,11 +133,10 @@ def _scale(totals: Floats, spread: Floats, scale: str) -> Floats:
 
 def _normalize_then_sum(scores: Scores, groups: Ints, normalisation: Normalisation) -> Floats:
     _, total = _standardised(scores, groups, normalisation)
-    known = total[~np.isnan(total)]
-    if not known.size:
-        return total
-    found: Floats = (total - known.mean()) / (_spread(total) + EPSILON)
-    return np.where(np.abs(found) < FLAT, 0.0, found)  # the mean is 0 but for rounding: no signal in a silent group
+    # TRL takes off the mean of the batch, which is 0 but for rounding, as each part's mean in its group is. Where
+    # completions are left out it is not, and taking it off would push groups that have nothing to teach.
+    found: Floats = total / (_spread(total) + EPSILON)
+    return found
 
 
 def _standardised(scores: Scores, groups: Ints, normalisation: Normalisation) -> tuple[Floats, Floats]:

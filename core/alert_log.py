@@ -14,6 +14,7 @@ from core.alerts import Alert, find_alerts
 from core.following import follow
 from core.runs import RunFolder, write_atomically
 from core.series import Series
+from core.task_states import Goal
 
 QUIET_STEPS = 10
 
@@ -23,14 +24,14 @@ class AlertLog:
 
     Args:
         run: whose metrics are looked at; what holds already is taken for written.
-        tops: the highest total each task can reach, where there is such.
+        goals: what each task is trained for.
     """
 
-    def __init__(self, run: RunFolder, tops: Mapping[str, float] | None = None) -> None:
+    def __init__(self, run: RunFolder, goals: Mapping[str, Goal] | None = None) -> None:
         self._run = run
-        self._tops = dict(tops or {})
+        self._goals = dict(goals or {})
         series = follow(run)
-        self._seen = {alert.place: series.step for alert in find_alerts(series, self._tops)}
+        self._seen = {alert.place: series.step for alert in find_alerts(series, self._goals)}
 
     def look(self) -> list[Alert]:
         """The alerts that began with the newest records, which are now in the file."""
@@ -38,7 +39,7 @@ class AlertLog:
 
     def _write(self, series: Series) -> list[Alert]:
         self._seen = {place: step for place, step in self._seen.items() if series.step - step <= QUIET_STEPS}
-        holding = find_alerts(series, self._tops)
+        holding = find_alerts(series, self._goals)
         begun = [alert for alert in holding if alert.place not in self._seen]
         self._seen |= {alert.place: series.step for alert in holding}
         if begun:

@@ -14,7 +14,7 @@ import numpy as np
 from core.alert_texts import TITLES, TRY
 from core.columns import Columns, Key
 from core.series import Series
-from core.task_states import TaskState, noise, states
+from core.task_states import Goal, TaskState, noise, states
 
 Kind = Literal[
     "collapsed",
@@ -79,18 +79,19 @@ class Alert:
         return (self.kind, self.task, self.reward)
 
 
-def find_alerts(series: Series, tops: Mapping[str, float] | None = None) -> list[Alert]:
+def find_alerts(series: Series, goals: Mapping[str, Goal] | None = None) -> list[Alert]:
     """The alerts that hold at the last step, those of the whole run first.
 
     Args:
         series: of the run.
-        tops: the highest total each task can reach, where there is such (`task_states.highest_totals`).
+        goals: what each task is trained for (`task_states.goals`).
     """
-    tops = dict(tops or {})
+    goals = goals or {}
     found = [check(series) for check in (_nan, _kl, _gradient)]
-    by_task = states(series.train, series.tasks, tops)
+    by_task = states(series.train, series.tasks, goals)
     for task in series.tasks:
-        look = _Look(series, task, by_task[task], tops.get(task))
+        top = goals[task].top if task in goals and by_task[task].settled else None
+        look = _Look(series, task, by_task[task], top)
         found += [check(look) for check in TASK_CHECKS]
         found += [alert for reward in series.rewards(task) for alert in _of_reward(look, reward)]
     return [alert for alert in found if alert is not None]

@@ -33,18 +33,25 @@ class Evaluation:
 
     Attributes:
         step: the training step after which it was made.
-        value: the height that decides, by the spec's `best`; NaN where a task has no reward in it.
-        heights: of each task.
+        value: the height that decides, by the spec's `best`; NaN where a task that counts has no reward in it.
+        heights: of each task that counts.
+        in_range: whether heights are places in a range, 0 to 1, rather than gains.
     """
 
     step: int
     value: float
     heights: Mapping[str, float]
+    in_range: bool
 
     @property
     def worst(self) -> str:
-        """The task that is lowest."""
-        return min(self.heights, key=lambda task: self.heights[task])
+        """The task that is lowest, of those with a reward."""
+        return min(self.heights, key=lambda task: np.nan_to_num(self.heights[task], nan=np.inf))
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """What decides, and between equals the mean: the lowest of all is often the same."""
+        return self.value, float(np.mean(list(self.heights.values())))
 
 
 def evaluations(
@@ -58,40 +65,36 @@ def evaluations(
         convergence: what decides.
         tasks: their settings, with what each counts.
     """
-    names = _evaluated(held_out, bounds)
+    weighted = convergence.best == "weighted"
+    counted = {name: tasks[name].evaluation_weight if weighted and name in tasks else 1.0 for name in bounds}
+    names = [name for name in bounds if counted[name] > 0 and Key("reward", name) in held_out]
     if not names:
         return []
-    in_range = compared_by_range(held_out, bounds)
+    in_range = all(bounds[name] is not None for name in names)
     heights = np.stack([_heights(held_out, name, bounds[name] if in_range else None) for name in names])
-    weighted = convergence.best == "weighted"
-    weights = [tasks[name].evaluation_weight if weighted and name in tasks else 1.0 for name in names]
-    values = heights.min(axis=0) if convergence.best == "worst" else _mean(heights, np.array(weights))
+    weights = np.array([counted[name] for name in names])
+    values = heights.min(axis=0) if convergence.best == "worst" else weights @ heights / weights.sum()
     return [
-        Evaluation(int(step), float(value), dict(zip(names, column, strict=True)))
+        Evaluation(int(step), float(value), dict(zip(names, column, strict=True)), in_range)
         for step, value, column in zip(held_out.steps, values, heights.T.tolist(), strict=True)
     ]
-
-
-def compared_by_range(held_out: Columns, bounds: Bounds) -> bool:
-    """Whether heights are places in a range, 0 to 1, rather than gains."""
-    return all(bounds[task] is not None for task in _evaluated(held_out, bounds))
 
 
 def best(found: Sequence[Evaluation]) -> Evaluation | None:
     """The best evaluation, of equals the first; None where there is none that has a reward of every task."""
     whole = [one for one in found if not np.isnan(one.value)]
-    return max(whole, key=lambda one: one.value, default=None)
+    return max(whole, key=lambda one: one.rank, default=None)
 
 
 def without_better(found: Sequence[Evaluation]) -> int:
-    """How many evaluations have come since the best one."""
+    """How many evaluations have come since the best one; 0 before there is one."""
     top = best(found)
-    return len(found) if top is None else sum(one.step > top.step for one in found)
+    return 0 if top is None else sum(one.step > top.step for one in found)
 
 
 def frozen(before: Set[str], states: Mapping[str, TaskState]) -> frozenset[str]:
-    """The tasks that are frozen now: those that have converged, until they learn or fall again."""
-    converged = {task for task, state in states.items() if state.name == "converged"}
+    """The tasks that are frozen now: those that have converged by the weights they end with, until they move again."""
+    converged = {task for task, state in states.items() if state.name == "converged" and state.settled}
     thawed = {task for task, state in states.items() if state.name in THAWS}
     return frozenset((before | converged) - thawed)
 
@@ -109,11 +112,6 @@ def thinned(shares: Mapping[str, float], cold: Set[str]) -> dict[str, float]:
     return {task: KEEP * share if task in cold else share * (1 - kept) / warm for task, share in shares.items()}
 
 
-def _evaluated(held_out: Columns, bounds: Bounds) -> list[str]:
-    """The tasks that have held-out rows."""
-    return [task for task in bounds if Key("reward", task) in held_out]
-
-
 def _heights(held_out: Columns, task: str, ends: tuple[float, float] | None) -> Floats:
     rewards = held_out.values(Key("reward", task)).astype(np.float64)
     if ends is not None and ends[1] > ends[0]:
@@ -129,10 +127,3 @@ def _unit(spreads: Floats) -> float:
     """The spread at the first evaluation that has one; 1 where none has, so that gains stay what they are."""
     positive = spreads[spreads > 0]  # NaN is not
     return float(positive[0]) if positive.size else 1.0
-
-
-def _mean(heights: Floats, weights: Floats) -> Floats:
-    """Weighted means over tasks, one an evaluation; NaN where a task that counts has no reward."""
-    counting = weights > 0
-    found: Floats = weights[counting] @ heights[counting] / weights.sum()
-    return found

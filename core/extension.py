@@ -9,6 +9,7 @@ new number.
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from core.errors import Problem, UserError
 from core.options import grpo_settings
@@ -29,11 +30,11 @@ def extend(run: RunFolder, steps: int) -> int:
         mend = "Stop it first." if now == "running" else "Start it first."
         raise UserError(Problem(run.id, f"a run that is {now} is not extended.", mend))
     before = planned_steps(run)
-    if now == "finished":  # it may have ended before all its steps were done
-        before = max(run.last_step(), extended_steps(run) or 0)
+    if now == "finished" and not wants_more(run):  # it may have ended before all its steps were done
+        before = run.last_step()
     if before is None or not run.whole_checkpoints():
         raise UserError(Problem(run.id, "it has no checkpoint to go on from.", "Resume it, or start a new run."))
-    write_atomically(run.extension_path, json.dumps({"max_steps": before + steps}))
+    write_atomically(run.extension_path, json.dumps({"max_steps": before + steps, "at": run.last_step()}))
     return before + steps
 
 
@@ -49,17 +50,22 @@ def planned_steps(run: RunFolder) -> int | None:
 
 def extended_steps(run: RunFolder) -> int | None:
     """How many steps a run has in all by its extension; None where it has none, or a file that says nothing of it."""
-    try:
-        found = json.loads(run.extension_path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
-    steps = found.get("max_steps") if isinstance(found, dict) else None
+    steps = _extension(run).get("max_steps")
     return steps if isinstance(steps, int) else None
 
 
 def wants_more(run: RunFolder) -> bool:
-    """Whether a run that ended was given more steps than it has done."""
-    return (extended_steps(run) or 0) > run.last_step()
+    """Whether a run that ended was given more steps since, and has done none of them."""
+    done, at = run.last_step(), _extension(run).get("at")
+    return (extended_steps(run) or 0) > done and (at is None or at == done)  # older versions did not say where
+
+
+def _extension(run: RunFolder) -> dict[str, Any]:
+    try:
+        found = json.loads(run.extension_path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def working_spec(run: RunFolder) -> RunSpec:

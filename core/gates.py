@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,8 @@ from core.routing import RoutingTable
 from core.scores import Scores
 from core.weight_schedules import Gate, Schedule, weight_at
 
-KEPT = 0.8  # of a gate's running mean at each batch: a memory of about five batches
+BATCHES = 5  # whose mean opens a gate
+ROUNDING = 1e-9
 
 Place = tuple[str, str]  # a task, and the key of one of its rewards
 
@@ -25,7 +27,7 @@ def schedules_of(table: RoutingTable, tasks: Iterable[str]) -> dict[Place, Sched
 
 
 class Gates:
-    """What opens gates: a running mean of each reward that one waits for. A gate that has opened stays open.
+    """What opens a gate: the mean of the reward that it waits for, over five batches. One that has opened stays open.
 
     Args:
         schedules: those of a routing table, by task and reward.
@@ -33,8 +35,9 @@ class Gates:
 
     def __init__(self, schedules: Mapping[Place, Schedule]) -> None:
         self._schedules = schedules
-        self._means: dict[Place, float] = {}
+        self._means: dict[Place, list[float]] = {}  # of the last batches
         self._opened: set[Place] = set()
+        self._own: dict[Place, float] = {}  # the routes' own weights
 
     def weighted(self, scores: Scores, step: int) -> Scores:
         """The scores with the weights of a step."""
@@ -44,7 +47,18 @@ class Gates:
         for (task, key), schedule in self._schedules.items():
             if key in scores.keys and (rows := np.flatnonzero(tasks == task)).size:
                 k, opened = scores.keys.index(key), (task, key) in self._opened
-                weights[rows, k] = weight_at(float(weights[rows[0], k]), schedule, step, opened)
+                self._own[task, key] = float(weights[rows[0], k])
+                weights[rows, k] = weight_at(self._own[task, key], schedule, step, opened)
+        return replace(scores, weights=weights)
+
+    def whole(self, scores: Scores) -> Scores:
+        """Scores with the weights of a step, as if every reward had its own weight."""
+        if not self._own:
+            return scores
+        weights, tasks = scores.weights.copy(), np.array(scores.tasks)
+        for (task, key), own in self._own.items():
+            if key in scores.keys:
+                weights[tasks == task, scores.keys.index(key)] = own
         return replace(scores, weights=weights)
 
     def see(self, scores: Scores) -> None:
@@ -55,17 +69,16 @@ class Gates:
                 continue
             found = mean(scores.values[tasks == task, scores.keys.index(gate.reward)])
             if found is not None:
-                before = self._means.get((task, key), found)
-                self._means[task, key] = KEPT * before + (1 - KEPT) * found
-                if self._means[task, key] >= gate.above:
+                last = self._means[task, key] = [*self._means.get((task, key), []), found][-BATCHES:]
+                if len(last) == BATCHES and sum(last) / BATCHES >= gate.above - ROUNDING:
                     self._opened.add((task, key))
 
     @property
-    def state(self) -> list[tuple[str, str, float, bool]]:
-        """Task, reward, mean of what its gate waits for, whether it has opened."""
-        return [(*place, mean, place in self._opened) for place, mean in self._means.items()]
+    def state(self) -> list[Any]:
+        """Task, reward, the last means of what its gate waits for, whether it has opened."""
+        return [[*place, means, place in self._opened] for place, means in self._means.items()]
 
-    def restore(self, state: list[tuple[str, str, float, bool]]) -> None:
+    def restore(self, state: list[Any]) -> None:
         """Go on from a state."""
-        self._means = {(task, key): mean for task, key, mean, _ in state}
+        self._means = {(task, key): means for task, key, means, _ in state}
         self._opened = {(task, key) for task, key, _, opened in state if opened}

@@ -70,13 +70,6 @@ class Mixture:
         found = adapted(self._base, self._seen, self._mixing.adapt, self._mixing.floor)
         return thinned(found, self.frozen)
 
-    def freeze(self, tasks: frozenset[str]) -> bool:
-        """Have these tasks frozen and no others; says whether with that the last of all was."""
-        whole = set(self._base)
-        last = tasks >= whole and not self.frozen >= whole
-        self.frozen = tasks
-        return last
-
     def draw(self, count: int) -> list[int]:
         """Indices of the rows of the next batch."""
         return self._mixer.draw(self.shares, count)
@@ -103,7 +96,7 @@ class Mixture:
 
     def see(self, batch: ScoredBatch) -> None:
         """Learn from a batch which tasks move, and which gates open."""
-        self._seen = seen(self._seen, batch)
+        self._seen = seen(self._seen, replace(batch, scores=self._gates.whole(batch.scores)))
         self._gates.see(batch.scores)
 
     @property

@@ -98,9 +98,14 @@ def _check_task_routes(task: str, lines: tuple[Route, ...]) -> list[Problem]:
             problems.append(Problem(place, f"{route.key!r} scores this task twice under one name.", mend))
         seen.add(route.key)
         problems += _check_gate(place, route, lines)
-    if all(route.weight == 0 for route in lines):
+    if not any(map(is_trained, lines)):
         problems.append(Problem(f"rewards.{task}", "every weight is 0: nothing is learned.", "Raise one.", "warning"))
     return problems
+
+
+def is_trained(route: Route) -> bool:
+    """Whether a reward counts at any time of a run."""
+    return route.weight != 0 or (route.schedule is not None and route.schedule.start != 0)
 
 
 def _check_route(place: str, route: Route) -> list[Problem]:
@@ -143,14 +148,22 @@ def sound(route: Route) -> Reward | None:
 
 
 def _check_gate(place: str, route: Route, lines: tuple[Route, ...]) -> list[Problem]:
-    """Whether the reward that a gate waits for is another one of the task."""
+    """Whether the reward that a gate waits for is another one of the task, and can be as high as that."""
     if not isinstance(route.schedule, Gate):
         return []
-    others = [other.key for other in lines if other is not route]
-    if route.schedule.reward in others:
+    gate, others = route.schedule, {other.key: other for other in lines if other is not route}
+    if gate.reward not in others:
+        what = f"the task has no other reward called {gate.reward!r}."
+        return [Problem(f"{place}.schedule.reward", what, did_you_mean(gate.reward, others))]
+    reward = sound(others[gate.reward])
+    top = reward.range[1] if reward else None
+    if top is None or gate.above < top:
         return []
-    what = f"the task has no other reward called {route.schedule.reward!r}."
-    return [Problem(f"{place}.schedule.reward", what, did_you_mean(route.schedule.reward, others))]
+    if gate.above > top:
+        what = f"{gate.reward} scores at most {top:g}: the gate never opens at {gate.above:g}."
+        return [Problem(f"{place}.schedule.above", what, f"Choose less than {top:g}.")]
+    what = f"the gate opens only when every score of {gate.reward} is {top:g} for five batches."
+    return [Problem(f"{place}.schedule.above", what, f"Choose a little less than {top:g}.", "warning")]
 
 
 def _check_columns(place: str, route: Route, task: str, columns: TaskColumns) -> list[Problem]:

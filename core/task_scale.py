@@ -4,8 +4,8 @@ A formula that compares completions inside their group (core.advantages) still l
 of a larger scale where nothing divides by the group's spread, by more groups with spread where something does. Here the
 advantages of a whole task are multiplied by one number, so that their mean size is the same for every task: what PopArt
 (arXiv 1809.04474) does for values, and what GDPO's last step (arXiv 2601.05242) does for all tasks as one. Signs, order
-and the sum of 0 inside each group stay. The mean size over all tasks stays too, so that a learning rate keeps its
-meaning, and a batch of one task stays as it is.
+and the sum of 0 inside each group stay. The mean size over all tasks stays too (with running sizes about so, over
+several batches), so that a learning rate keeps its meaning, and a batch of one task stays as it is.
 """
 
 from __future__ import annotations

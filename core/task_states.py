@@ -6,8 +6,8 @@ The noise is measured from the differences between neighbouring steps, which a t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -40,6 +40,7 @@ class TaskState:
         start: of the first stretch.
         best: of the best stretch.
         window: steps in a stretch.
+        settled: whether its rewards have the weights that they end with.
     """
 
     name: Name
@@ -47,6 +48,7 @@ class TaskState:
     start: float | None = None
     best: float | None = None
     window: int = 0
+    settled: bool = True
 
 
 def task_state(rewards: NDArray[np.floating], top: float | None = None) -> TaskState:
@@ -66,9 +68,49 @@ def task_state(rewards: NDArray[np.floating], top: float | None = None) -> TaskS
     return TaskState(_name(values, window, error, top), now, start, best, window)
 
 
-def states(train: Columns, tasks: list[str], tops: dict[str, float]) -> dict[str, TaskState]:
-    """The state of each task of a run."""
-    return {task: task_state(train.known(Key("reward", task))[1], tops.get(task)) for task in tasks}
+@dataclass(frozen=True)
+class Goal:
+    """What a task is trained for.
+
+    Attributes:
+        top: its highest total; None where a reward has no upper end.
+        weights: of each of its rewards, as they are in the end where they have schedules.
+    """
+
+    top: float | None
+    weights: Mapping[str, float]
+
+
+def goals(spec: Draft, tasks: Iterable[str]) -> dict[str, Goal]:
+    """What each task is trained for."""
+    table = RoutingTable(spec.rewards)
+    return {
+        task: Goal(total_bounds(spec, task)[1], {route.key: route.weight for route in table.of(task)}) for task in tasks
+    }
+
+
+def states(train: Columns, tasks: Iterable[str], goals: Mapping[str, Goal]) -> dict[str, TaskState]:
+    """The state of each task of a run, since the weights of its rewards last changed."""
+    return {task: _state(train, task, goals.get(task)) for task in tasks}
+
+
+def _state(train: Columns, task: str, goal: Goal | None) -> TaskState:
+    rewards = train.values(Key("reward", task))
+    there = ~np.isnan(rewards)
+    weights = {key.reward: train.values(key)[there] for key in train.keys if key[:2] == ("weight", task)}
+    changed = max((_last_change(column) for column in weights.values()), default=0)
+    wanted = goal.weights if goal else {}
+    settled = all(
+        np.isclose(column[-1], wanted[name]) for name, column in weights.items() if name in wanted and column.size
+    )
+    top = goal.top if goal and settled else None
+    return replace(task_state(rewards[there][changed:], top), settled=settled)
+
+
+def _last_change(weights: NDArray[np.floating]) -> int:
+    """The place from which on a weight has stayed what it is; 0 where it never changed."""
+    found = np.flatnonzero(np.diff(weights) != 0) if not np.isnan(weights).any() else np.zeros(0, np.intp)
+    return int(found[-1]) + 1 if found.size else 0
 
 
 def noise(values: NDArray[np.floating]) -> float:
@@ -77,15 +119,10 @@ def noise(values: NDArray[np.floating]) -> float:
     return float(np.sqrt((steps**2).mean() / 2)) if len(steps) else 0.0
 
 
-def highest_totals(spec: Draft, tasks: Iterable[str]) -> dict[str, float]:
-    """The highest total each task can reach; left out where a reward has no upper end."""
-    tops = {task: total_bounds(spec, task)[1] for task in tasks}
-    return {task: top for task, top in tops.items() if top is not None}
-
-
 def task_bounds(spec: Draft, tasks: Iterable[str]) -> dict[str, tuple[float, float] | None]:
-    """The lowest and the highest total of each task; None where a reward leaves one of them open."""
-    ends = {task: total_bounds(spec, task) for task in tasks}
+    """The lowest and the highest total of each task that has totals; None where a reward leaves one of them open."""
+    table = RoutingTable(spec.rewards)
+    ends = {task: total_bounds(spec, task) for task in tasks if any(route.weight for route in table.of(task))}
     return {task: None if low is None or high is None else (low, high) for task, (low, high) in ends.items()}
 
 

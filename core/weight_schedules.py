@@ -44,9 +44,7 @@ class Gate(_Schedule):
 
     kind: Literal["gate"]
     reward: str = Field(description="name or label of another reward of the task")
-    above: float = Field(
-        allow_inf_nan=False, description="its mean score, over about five batches, that opens the gate"
-    )
+    above: float = Field(allow_inf_nan=False, description="its mean score over five batches that opens the gate")
 
 
 Schedule = Annotated[Linear | Step | Gate, Field(discriminator="kind")]

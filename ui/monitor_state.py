@@ -20,7 +20,7 @@ from core.queue import place
 from core.runs import RunFolder, State, all_runs, state, stop_requested
 from core.series import Series
 from core.spec import RunSpec
-from core.task_states import TaskState, highest_totals, states
+from core.task_states import Goal, TaskState, goals, states
 from ui.plots import Frame
 from ui.texts import t
 from ui.theme import task_colour
@@ -154,15 +154,15 @@ class _Judged:
 @lru_cache(maxsize=16)
 def _judged(token: str, carried: _Judged) -> tuple[tuple[Alert, ...], Mapping[str, TaskState]]:
     series = carried.found.series
-    tops = highest(carried.found.run.path, tuple(series.tasks))
-    return tuple(find_alerts(series, tops)), states(series.train, series.tasks, tops)
+    wanted = wanted_of(carried.found.run.path, tuple(series.tasks))
+    return tuple(find_alerts(series, wanted)), states(series.train, series.tasks, wanted)
 
 
 @lru_cache(maxsize=64)
-def highest(path: Path, tasks: tuple[str, ...]) -> dict[str, float]:
-    """The highest total of each task; a run's spec never changes."""
+def wanted_of(path: Path, tasks: tuple[str, ...]) -> dict[str, Goal]:
+    """What each task is trained for; a run's spec never changes."""
     spec = spec_of(RunFolder(path))
-    return highest_totals(spec, tasks) if spec else {}
+    return goals(spec, tasks) if spec else {}
 
 
 def spec_of(run: RunFolder) -> RunSpec | None:

@@ -7,7 +7,7 @@ from html import escape
 from math import isnan
 
 from core.columns import Key
-from core.convergence import best, compared_by_range, evaluations
+from core.convergence import best, evaluations
 from core.downsampling import Curve, smoothed
 from core.run_adapters import best_folders
 from core.runs import checkpoint_step
@@ -69,7 +69,7 @@ def best_html(found: Known) -> str:
     parts = [t("watched.best", step=top.step, by=by, value=f"{top.value:.3g}", worst=top.worst, lowest=lowest)]
     if last.step != top.step and not isnan(last.value):
         parts.append(t("watched.last", step=last.step, value=f"{last.value:.3g}"))
-    parts.append(t("watched.in_range" if compared_by_range(found.series.held_out, bounds) else "watched.in_spreads"))
+    parts.append(t("watched.in_range" if top.in_range else "watched.in_spreads"))
     if any(checkpoint_step(folder) == top.step for folder in best_folders(found.run)):
         parts.append(t("watched.kept"))
     return f'<p class="sb-note" id="best-evaluation">{escape(" ".join(parts))}</p>'

@@ -18,9 +18,9 @@ from core.reward_docs import outcome
 from core.reward_form import Field, fields, read, values
 from core.reward_versions import save_version
 from core.route_edits import change_route, remove_route, route_of
-from core.routing import check_routes
+from core.routing import RoutingTable, check_routes
 from core.services import SERVICES
-from core.spec import DEFAULT_ROUTE, Draft, Route
+from core.spec import DEFAULT_ROUTE, Draft, Route, field_path
 from rewards import registry
 from rewards.declaration import Example, Reward
 from ui.code_editor import TRIED, draw_editor, try_on_samples
@@ -74,7 +74,7 @@ def draw_form(project: Project, what: Chosen, chosen: gr.State) -> None:
                         interactive=True,
                     ),
                 }
-            others = [one.key for one in project.draft().rewards.get(what.task, ()) if one.key != route.key]
+            others = [one.key for one in RoutingTable(project.draft().rewards).of(what.task) if one.key != route.key]
             boxes |= draw_schedule(route.schedule, others)
             boxes |= draw_fields(fields(reward.parameters), values(reward.parameters, route.params))
             if CODE in boxes:
@@ -171,8 +171,13 @@ def applied(project: Project, what: Chosen, reward: Reward, given: Mapping[str, 
     route = entered(reward, reward.name, given)
     if CODE in given:
         save_version(project.rewards_path, route.key, given[CODE])
-    project.change(lambda draft: change_route(draft, what.task, what.key, route))
-    wrong = [problem for problem in check_routes({what.task: (route,)}) if problem.severity == "error"]
+    routes = project.change(lambda draft: change_route(draft, what.task, what.key, route)).rewards[what.task]
+    place = field_path(("rewards", what.task, [one.key for one in routes].index(route.key)))
+    wrong = [
+        problem
+        for problem in check_routes({what.task: routes})
+        if problem.severity == "error" and (problem.where == place or problem.where.startswith(f"{place}."))
+    ]
     if wrong:
         warn(t("form.applied_wrong", reward=route.key, what=wrong[0].what))
     else:

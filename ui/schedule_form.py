@@ -26,7 +26,9 @@ def draw_schedule(schedule: Schedule | None, others: list[str]) -> dict[str, Any
         others: the other rewards of the task, for which a gate can wait.
     """
     now = schedule.kind if schedule else CONSTANT
-    kinds = [(t(f"weight_over.{kind}"), kind) for kind in (CONSTANT, *KINDS) if kind != "gate" or others]
+    kinds = [
+        (t(f"weight_over.{kind}"), kind) for kind in (CONSTANT, *KINDS) if kind != "gate" or others or now == "gate"
+    ]
     chosen = gr.Dropdown(
         kinds, value=now, label=t("form.schedule"), info=t("form.schedule_help"), interactive=True, elem_id="schedule"
     )

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence, Set
+from pathlib import Path
 from typing import Any
 
 from core.convergence import best, evaluations, frozen, without_better
 from core.following import follow
+from core.routing import RoutingTable, is_trained
 from core.run_adapters import best_folders
 from core.runs import RunFolder, checkpoint_step
 from core.spec import RunSpec
-from core.task_states import highest_totals, states, task_bounds
+from core.task_states import goals, states, task_bounds
 
-ALL_CONVERGED = "every task has converged"
+FOR_RESUMING = ("optimizer*", "scheduler*", "rng_state*", "trainer_state*", "training_args*", "complete*", "mixture*")
 
 
 class Keeper:
@@ -34,37 +36,57 @@ class Keeper:
         self._convergence = spec.convergence
         self._settings = spec.tasks
         self._bounds = task_bounds(spec, tasks)
-        self._tops = highest_totals(spec, tasks)
+        self._goals = goals(spec, tasks)
+        table = RoutingTable(spec.rewards)
+        self._trained = {task for task in tasks if any(is_trained(route) for route in table.of(task))}
 
     def evaluated(self, model: Any, tokenizer: Any) -> str:
         """After an evaluation: keep the adapter if it is the best so far; say why the run ends, if it does.
 
-        It ends at the very evaluation at which patience is used up, so that a run that is extended then goes on.
+        It ends at the very evaluation at which patience is used up, and a run that is extended then when it is again.
         """
         found = evaluations(follow(self._run).held_out, self._bounds, self._convergence, self._settings)
         top = best(found)
         if top is not None and top.step == found[-1].step:
             self._keep(top.step, model, tokenizer)
         patience, waited = self._convergence.patience, without_better(found)
-        if not patience or waited != patience:
+        if top is None or not patience or not waited or waited % patience:
             return ""
-        since = "there was one" if top is None else f"that of step {top.step}"
-        return f"{waited} evaluation{'' if waited == 1 else 's'} without a better one since {since}"
+        return f"{waited} evaluation{'' if waited == 1 else 's'} without a better one since that of step {top.step}"
 
-    def cold(self, before: Set[str]) -> frozenset[str]:
-        """The tasks that are frozen by now, from those that were."""
+    def rested(self, before: Set[str]) -> tuple[frozenset[str], str]:
+        """After a step: the tasks that are frozen by now, from those that were, and why the run ends, if it does.
+
+        It ends when the last of the tasks that are trained freezes: one that is only watched has nothing to converge.
+        """
         if not self._convergence.freeze:
-            return frozenset()
+            return frozenset(), ""
         series = follow(self._run)
-        return frozen(before, states(series.train, series.tasks, self._tops))
+        cold = frozen(before, states(series.train, series.tasks, self._goals))
+        return cold, "every task has converged" if self._trained <= cold and not self._trained <= before else ""
+
+    def recover(self, checkpoint: Path) -> None:
+        """Take the best adapter from a checkpoint of the same step, where a kill came before it was saved."""
+        top = best(evaluations(follow(self._run).held_out, self._bounds, self._convergence, self._settings))
+        step = checkpoint_step(checkpoint)
+        if top is not None and top.step == step and not (self._run.best / f"step-{step}").exists():
+            shutil.copytree(checkpoint, self._scratch(), ignore=shutil.ignore_patterns(*FOR_RESUMING))
+            self._take_in(step)
 
     def _keep(self, step: int, model: Any, tokenizer: Any) -> None:
-        folder, scratch = self._run.best / f"step-{step}", self._run.best / ".tmp"
-        shutil.rmtree(scratch, ignore_errors=True)
+        scratch = self._scratch()
         model.save_pretrained(scratch)
         tokenizer.save_pretrained(scratch)
-        shutil.rmtree(folder, ignore_errors=True)  # of an evaluation that a stop broke off
-        scratch.rename(folder)
+        self._take_in(step)
+
+    def _scratch(self) -> Path:
+        path = self._run.best / ".tmp"
+        shutil.rmtree(path, ignore_errors=True)
+        return path
+
+    def _take_in(self, step: int) -> None:
+        """Put what was saved in its place, whole, and let go of what no resume can come back to."""
+        (self._run.best / ".tmp").rename(self._run.best / f"step-{step}")
         safe = max((checkpoint_step(one) for one in self._run.whole_checkpoints()), default=-1)
         for old in best_folders(self._run)[1:]:
             if any(checkpoint_step(old) < checkpoint_step(one) <= safe for one in best_folders(self._run)):

@@ -17,6 +17,10 @@ class StoppedDuringEvaluation(Exception):
     """A stop was asked for while held-out rows were evaluated; the step before is whole."""
 
 
+class EndedAtEvaluation(Exception):
+    """An evaluation that a resume made up for says that the run has had enough; its step's checkpoint is there."""
+
+
 class StopAndMark(TrainerCallback):
     """Ends training at a checkpoint when asked to, and marks every checkpoint that is whole."""
 

@@ -21,7 +21,7 @@ from torch.utils.data import Sampler
 from trl import GRPOTrainer
 from trl.trainer.utils import split_tensor_dict
 
-from core.advantages import Floats, advantages, unscaled
+from core.advantages import Floats, Ints, advantages, unscaled
 from core.errors import Problem, UserError
 from core.metrics import ScoredBatch
 from core.mixture import Mixture, save_state
@@ -33,11 +33,12 @@ from core.spec import COMPLETION_IDS, RunSpec
 from core.task_scale import TOKEN_SUMS, token_factors
 from core.training.clock import Clock
 from core.training.engine import build_engine
-from core.training.keeping import ALL_CONVERGED, Keeper
+from core.training.keeping import Keeper
 from core.training.merging import merged
 from core.training.packed_pass import per_token_logprobs
 from core.training.recorder import Recorder
 from core.training.rollout import Rollout
+from core.training.stopping import EndedAtEvaluation
 
 
 class Places(Sampler[int]):
@@ -73,6 +74,7 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
         **arguments: TRL's own.
 
     Attributes:
+        keeper: as given.
         ended: why training ended before its last step; empty where it did not.
     """
 
@@ -90,8 +92,9 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
         self._scorer = scorer
         self._recorder = recorder
         self._mixture = mixture
-        self._keeper = keeper
+        self.keeper = keeper
         self.ended = ""
+        self._has_drawn = False
         self._mixture_before = mixture.state  # as it was before the generation that is in use
         self._batch: ScoredBatch | None = None
         self._clock = Clock()
@@ -139,7 +142,7 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
 
     def _draw(self) -> list[dict[str, Any]]:
         """The rows of the next generation, each G times."""
-        self._mixture_before = self._mixture.state
+        self._mixture_before, self._has_drawn = self._mixture.state, True
         drawn = self._mixture.draw(self.args.generation_batch_size // self.num_generations)
         return [row for row in (self.train_dataset[index] for index in drawn) for _ in range(self.num_generations)]
 
@@ -280,18 +283,21 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
             self._mixture.see(batch)
         else:
             batch = replace(batch, advantages=advantages(batch.scores, batch.groups, self._spec.normalisation))
-        trained = self._pushes(batch)
+        trained = self._pushes(batch, output["completion_mask"].sum(1).cpu().numpy())
         output["advantages"] = torch.tensor(trained, dtype=torch.float32, device=self.accelerator.device)
         step = self.state.global_step + (1 if self.model.training else 0)
         self._recorder.add(self._split, step, batch)
         return output
 
-    def _pushes(self, batch: ScoredBatch) -> Floats:
-        """The advantages of what is trained on, as the loss takes them: in a sum of tokens, tasks may count alike."""
+    def _pushes(self, batch: ScoredBatch, lengths: Ints) -> Floats:
+        """The advantages of what is trained on, as the loss takes them: in a sum of tokens, tasks may count alike.
+
+        `lengths` are of what the loss looks at, which may leave out completions that were cut off.
+        """
         order, found = batch.order, batch.advantages[batch.order]
         if self._spec.normalisation.task_tokens == "loss" or self.loss_type not in TOKEN_SUMS:
             return found
-        return found * token_factors(batch.lengths[order], [batch.scores.tasks[row] for row in order])
+        return found * token_factors(lengths, [batch.scores.tasks[row] for row in order])
 
     def _with_signal(self, output: dict[str, Any], batch: ScoredBatch) -> tuple[dict[str, Any], ScoredBatch]:
         """Sample other rows of the task in the place of each group without signal, as long as the budget lasts.
@@ -370,11 +376,13 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
         """After a record: keep the best adapter, freeze what has converged, and end where more is no use."""
         enough = ""
         if not self.model.training:
-            enough = self._keeper.evaluated(self.accelerator.unwrap_model(self.model), self.processing_class)
-        elif self._used_up and self._mixture.freeze(self._keeper.cold(self._mixture.frozen)):
-            enough = ALL_CONVERGED
+            enough = self.keeper.evaluated(self.accelerator.unwrap_model(self.model), self.processing_class)
+        elif self._used_up:
+            self._mixture.frozen, enough = self.keeper.rested(self._mixture.frozen)
         if enough:
             self.ended = self.ended or enough
+            if not self._has_drawn:  # a resume's first evaluation: nothing is to be trained after it
+                raise EndedAtEvaluation
             self.control.should_save = self.control.should_training_stop = True
 
     def _refuse_errors(self, scores: Scores) -> None:

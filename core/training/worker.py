@@ -38,7 +38,7 @@ from core.run_adapters import RESULT, RunAdapter, save_step
 from core.runs import Exit, RunFolder, checkpoint_step, record_worker, write_atomically, write_exit
 from core.scoring import Scorer
 from core.spec import RunSpec
-from core.task_states import highest_totals
+from core.task_states import goals
 from core.training.endings import check_still_there, failure
 from core.training.keeping import Keeper, rewind_best
 from core.training.recorder import Recorder, rewind
@@ -133,6 +133,8 @@ def train(run: RunFolder, stop: Stop) -> Exit:
     with Scorer(RoutingTable(spec.rewards)) as scorer:
         trainer = build_trainer(run, spec, report.data, scorer, stop, checkpoint)
         trainer.engine.report(run)
+        if checkpoint:
+            trainer.keeper.recover(checkpoint)
         # TRL counts micro-batches from 0 even on a resume; in the middle of a generation's uses it would sample anew.
         trainer._step = step * trainer.args.gradient_accumulation_steps
         missing = not evaluated and evaluation_due(trainer.args, step)  # an evaluation that a stop broke off, too
@@ -190,7 +192,7 @@ def build_trainer(
         return MultiTaskGRPOTrainer(
             spec=spec,
             scorer=scorer,
-            recorder=Recorder(run, tasks=tuple(share), alerts=AlertLog(run, highest_totals(spec, share))),
+            recorder=Recorder(run, tasks=tuple(share), alerts=AlertLog(run, goals(spec, share))),
             mixture=mixture,
             keeper=Keeper(run, spec, tuple(share)),
             model=model_source(spec.model),
@@ -226,7 +228,7 @@ def last_checkpoint(run: RunFolder) -> Path | None:
 
 
 def _fit(run: RunFolder, trainer: MultiTaskGRPOTrainer, checkpoint: Path | None, stop: Stop) -> Exit:
-    from core.training.stopping import StoppedDuringEvaluation
+    from core.training.stopping import EndedAtEvaluation, StoppedDuringEvaluation
 
     steps = trainer.args.max_steps
     try:
@@ -238,6 +240,8 @@ def _fit(run: RunFolder, trainer: MultiTaskGRPOTrainer, checkpoint: Path | None,
         if trainer.state.global_step:
             trainer._save_checkpoint(trainer.model, trial=None)
             trainer.callback_handler.on_save(trainer.args, trainer.state, trainer.control)
+    except EndedAtEvaluation:
+        pass  # at the step of the checkpoint that it was resumed from
     check_still_there(run)
     trainer.model.save_pretrained(run.adapter)
     trainer.processing_class.save_pretrained(run.adapter)

@@ -41,9 +41,10 @@ class TestWhatIsSeen:
     def test_means_start_at_the_first_batch_and_follow_at_two_speeds(self):
         one = after({"a": [0, 2]}, {"a": [2, 2]})["a"]
         assert (one.low, one.high) == (0, 2)
-        assert one.fast == pytest.approx(0.6 * 1 + 0.4 * 2)
-        assert one.slow == pytest.approx(0.9 * 1 + 0.1 * 2)
-        assert one.signal == pytest.approx(0.9 * 1 + 0.1 * 0)
+        assert one.fast == pytest.approx(0.9 * 1 + 0.1 * 2)
+        assert one.slow == pytest.approx(0.97 * 1 + 0.03 * 2)
+        assert one.signal == pytest.approx(0.97 * 1 + 0.03 * 0)
+        assert one.noise == pytest.approx((2 - 1) ** 2 / 2)
 
     def test_a_task_that_is_not_in_a_batch_or_has_no_total_in_it_stays_as_it_was(self):
         before = after({"a": [0, 1], "b": [1, 2]})
@@ -66,7 +67,7 @@ class TestProgress:
     @pytest.mark.parametrize("moved", [[1, 0.9], [0, 0.1]], ids=["up", "down"])
     def test_a_task_that_moves_gets_more_than_its_share(self, moved):
         still = {"a": [0, 1], "b": [0, 1], "c": [0, 1]}
-        share = shares(after(still, still, still, {**still, "b": moved}), "progress")
+        share = shares(after(*[still] * 3, *[{**still, "b": moved}] * 5), "progress")
         assert share["b"] > 0.6
         assert share["a"] == pytest.approx(2 * share["c"]), "the others keep their proportion"
 
@@ -74,12 +75,39 @@ class TestProgress:
         assert shares(after(*[{"a": [0, 1], "b": [3, 5], "c": [7, 7]}] * 5), "progress") == pytest.approx(BASE)
 
     def test_a_task_without_spread_moves_nothing_to_itself(self):
-        flat = {"a": TaskSeen(0, 1, 0.9, 0.1, signal=0.0), "b": TaskSeen(0, 1, 0.3, 0.2, signal=1.0)}
+        flat = {
+            "a": TaskSeen(0, 1, 0.9, 0.1, signal=0.0, noise=0.0),
+            "b": TaskSeen(0, 1, 0.3, 0.2, signal=1.0, noise=0.0),
+        }
         share = shares(flat, "progress")
         assert share["b"] > share["a"]
 
+    @pytest.mark.parametrize("seed", range(5))
+    def test_noise_is_no_progress(self, seed):
+        """A fair coin beside a task that goes from one in ten to nine in ten, eight completions a batch."""
+        rng = np.random.default_rng(seed)
+        found, given = {}, []
+        for step in range(200):
+            chances = {"coin": 0.5, "learner": 0.1 + 0.8 * step / 200}
+            found = seen(found, batch({task: (rng.random(8) < p).astype(float) for task, p in chances.items()}))
+            given.append(shares(found, "progress", base={"coin": 0.5, "learner": 0.5})["coin"])
+        assert np.mean(given[30:]) < 0.4
+
 
 class TestWorst:
+    def test_one_improvement_counts_once_however_often_the_task_is_not_in_a_batch(self):
+        first = {"a": [0, 0.2, 1], "b": [0, 1]}
+        found = after(first, {**first, "a": [0.8, 1, 1]})
+        gone = seen(found, batch({"b": [0, 1]}))
+        by_level = {task: -2.0 * 0.5 * 0.2 * one.height for task, one in found.items()}
+        fell = gone["a"].weight - found["a"].weight
+        assert fell == pytest.approx((by_level["a"] - by_level["b"]) / 2, abs=0.02)
+
+    def test_an_improvement_is_measured_with_one_ruler(self):
+        """The mean rises from 0.5 to 5.1, and the highest total from 1 to 10."""
+        found = after({"a": [0, 1]}, {"a": [0.2, 10]})["a"]
+        assert found.improvement > 0
+
     def test_the_task_that_is_worst_off_and_stands_still_gets_most(self):
         """b lies low, a high, c low as b but rising."""
         found = after({"a": [0, 1], "b": [0, 1], "c": [0, 1]})
@@ -95,7 +123,7 @@ class TestWorst:
 
 @pytest.mark.parametrize("adapt", ["progress", "worst"])
 def test_every_task_keeps_its_floor(adapt):
-    far = {"a": TaskSeen(0, 1, 0.9, 0.1, 1.0, 0.1, weight=20.0)}
+    far = {"a": TaskSeen(0, 1, 0.9, 0.1, 1.0, noise=0.0, weight=20.0)}
     share = shares(far, adapt, floor=0.4)
     assert all(share[task] >= 0.4 * BASE[task] for task in BASE)
     assert share["a"] > 0.75

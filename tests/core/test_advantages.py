@@ -259,6 +259,13 @@ class TestConflict:
             found(self.VALUES, self.GROUPS, GDPO, weights=[1, 0])
         )
 
+    def test_a_group_that_teaches_nothing_is_not_pushed_by_one_of_which_some_are_left_out(self):
+        """What is left of the first group does not add up to 0: it must not be made to at the second's cost."""
+        values = [[1, 0], [0, 1], [1, 1], [0.9, 0], *[[1, 1]] * 4]
+        pushes = found(values, [0] * 4 + [1] * 4, HARD)
+        assert pushes[:4].any()
+        assert not pushes[4:].any()
+
     def test_where_all_conflict_nothing_is_learnt(self):
         assert not found([[1, 0], [0, 1]], [0, 0], HARD).any()
 

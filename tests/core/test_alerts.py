@@ -8,6 +8,7 @@ from core.alert_texts import TITLES, TRY
 from core.alerts import find_alerts, silence
 from core.columns import Key
 from core.series import Series
+from core.task_states import Goal
 
 
 def run(steps=120, entry=lambda step: {}, trainer=lambda step: {}, evaluations=(), reward=None, seed=0):
@@ -61,7 +62,7 @@ def test_each_kind_is_found_with_its_numbers(kind, series, says):
 
 def test_a_task_at_its_top_without_spread_is_saturated_and_neither_stalled_nor_without_signal():
     series = run(steps=200, reward=lambda n: 1.0, entry=lambda n: {"zero_std": 1.0})
-    assert kinds(series, tops={"math": 1.0}) == ["saturated"]
+    assert kinds(series, goals={"math": Goal(1.0, {})}) == ["saturated"]
 
 
 def test_a_task_that_learned_all_there_is_is_saturated_although_its_top_is_unknown():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_runs import lines, record, task_entry
 
-from core.convergence import best, compared_by_range, evaluations, frozen, thinned, without_better
+from core.convergence import best, evaluations, frozen, thinned, without_better
 from core.series import Series
 from core.spec import Convergence, TaskSpec
 from core.task_states import TaskState
@@ -37,9 +37,9 @@ class TestEvaluations:
         assert one.heights == pytest.approx({"a": 0.5, "b": 0.25})
         assert one.value == pytest.approx(0.375)
         assert one.worst == "b"
-        assert compared_by_range(held_out({"a": 0.5, "b": 25.0}), UNIT)
-        assert not compared_by_range(held_out({"a": 0.5, "b": 25.0}), OPEN)
-        assert compared_by_range(held_out({"a": 0.5}), OPEN), "b is not evaluated"
+        assert one.in_range
+        assert not judged({"a": 0.5, "b": 25.0}, bounds=OPEN)[0].in_range
+        assert judged({"a": 0.5}, bounds=OPEN)[0].in_range, "b is not evaluated"
 
     def test_a_range_that_begins_below_0_counts_from_there(self):
         (one,) = judged({"a": 0.0}, bounds={"a": (-1.0, 1.0)})
@@ -64,6 +64,14 @@ class TestEvaluations:
 
     def test_a_task_of_weight_0_does_not_count_even_where_it_has_no_reward(self):
         found = judged({"a": 0.1, "b": None}, {"a": 0.2, "b": None}, best="weighted", weights={"b": 0})
+        assert best(found).step == 10
+        assert best(found).worst == "a"
+
+    def test_between_equals_by_the_lowest_task_the_mean_decides(self):
+        """A task at its top has no more to gain: without a range it is the lowest from the first evaluation on."""
+        stds = [{"a": 0.1, "b": 1.0}] * 3
+        found = judged(*[{"a": 1.0, "b": b} for b in (1.0, 5.0, 3.0)], bounds=OPEN, stds=stds, best="worst")
+        assert [one.value for one in found] == [0, 0, 0]
         assert best(found).step == 10
 
     def test_an_evaluation_without_a_reward_of_each_task_cannot_be_the_best(self):
@@ -96,8 +104,8 @@ class TestPatience:
         assert without_better(found) == 3
         assert without_better(found[:2]) == 0
 
-    def test_where_none_can_be_the_best_all_are_counted(self):
-        assert without_better(judged({"a": None}, {"a": None})) == 2
+    def test_before_there_is_a_best_nothing_is_waited_for(self):
+        assert without_better(judged({"a": None}, {"a": None})) == 0
 
 
 class TestFrozen:
@@ -105,6 +113,7 @@ class TestFrozen:
         def now(**names):
             return {task: TaskState(name) for task, name in names.items()}
 
+        assert frozen(set(), {"a": TaskState("converged", settled=False)}) == set()
         cold = frozen(set(), now(a="converged", b="learning"))
         assert cold == {"a"}
         assert frozen(cold, now(a="stalled", b="early")) == {"a"}, "noise does not wake it"

@@ -30,6 +30,18 @@ class TestExtend:
         extend(finished, 4)
         assert extend(finished, 5) == extended_steps(finished) == 15
 
+    def test_a_run_that_finished_early_goes_on_from_where_it_is(self, run):
+        end_run(write_steps(run, range(1, 4)), "finished", 3)
+        assert extend(run, 2) == 5
+        assert extend(run, 2) == 7
+
+    def test_one_that_finished_early_after_it_was_extended_too(self, finished):
+        extend(finished, 100)
+        end_run(write_steps(finished, range(1, 21), of=106, checkpoint=False), "finished", 20)
+        assert not wants_more(finished)
+        assert extend(finished, 10) == 30
+        assert wants_more(finished)
+
     @pytest.mark.parametrize("reason", ["stopped", "failed", "lost"])
     def test_a_run_that_ended_early_is_given_steps_beyond_those_it_had(self, run, reason):
         end_run(write_steps(run, range(1, 4)), reason, 3)

@@ -64,11 +64,25 @@ class TestGates:
         found.see(scores([0.0, 0.0]))
         assert weight(found) == [1.0, 2.0]
 
-    def test_one_good_batch_among_bad_ones_opens_none(self):
+    def test_one_good_batch_opens_none(self):
         found = gates()
-        found.see(scores([0.1, 0.1]))
-        found.see(scores([1.0, 1.0]))
-        assert weight(found) == [1.0, 0.0]
+        for batch in ([1.0, 1.0], [0.1, 0.1], [1.0, 1.0]):
+            found.see(scores(batch))
+            assert weight(found) == [1.0, 0.0]
+
+    def test_it_opens_at_the_highest_score_there_is(self):
+        found = gates(Gate(kind="gate", reward="format", above=1.0))
+        found.see(scores([0.5, 0.5]))
+        for _ in range(5):
+            assert weight(found) == [1.0, 0.0]
+            found.see(scores([1.0, 1.0]))
+        assert weight(found) == [1.0, 2.0]
+
+    def test_what_a_run_has_seen_is_told_with_the_weights_of_the_end(self):
+        found = gates()
+        now = found.weighted(scores([0.5]), 1)
+        assert now.weights.tolist() == [[1.0, 0.0]]
+        assert found.whole(now).weights.tolist() == [[1.0, 2.0]]
 
     def test_batches_without_a_score_and_other_tasks_change_nothing(self):
         found = gates()
@@ -79,7 +93,8 @@ class TestGates:
 
     def test_its_state_goes_through_json(self):
         found = gates()
-        found.see(scores([0.9]))
+        for _ in range(5):
+            found.see(scores([0.9]))
         other = gates()
         other.restore(json.loads(json.dumps(found.state)))
         assert weight(other) == weight(found) == [1.0, 2.0]
@@ -103,6 +118,19 @@ def test_a_gate_waits_for_another_reward_of_its_task():
     assert (problem.where, problem.severity) == ("rewards.a[1].schedule.reward", "error")
     assert "no other reward called 'answer'" in problem.what
     assert "Did you mean 'format'" in check_routes(table(kind="gate", reward="formal", above=0.5))[0].mend
+
+
+@pytest.mark.parametrize(
+    ("above", "severity", "says"),
+    [
+        (80, "error", "scores at most 1: the gate never opens at 80"),
+        (1, "warning", "only when every score of format is 1"),
+    ],
+)
+def test_a_gate_that_never_opens_or_hardly_is_said(above, severity, says):
+    (problem,) = check_routes(table(kind="gate", reward="format", above=above))
+    assert (problem.where, problem.severity) == ("rewards.a[1].schedule.above", severity)
+    assert says in problem.what
 
 
 def test_schedules_are_those_of_the_tasks_in_the_data():

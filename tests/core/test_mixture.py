@@ -7,6 +7,7 @@ from core.metrics import ScoredBatch
 from core.mixture import Mixture, save_state
 from core.scores import Scores
 from core.spec import Mixing, Normalisation
+from core.weight_schedules import Gate
 
 TAGS = np.repeat(["a", "b", "c"], [30, 10, 10]).tolist()
 BASE = {"a": 0.5, "b": 0.25, "c": 0.25}
@@ -15,8 +16,13 @@ RUNNING = Normalisation(scale_rewards="none", task_scale="running")
 GROUP = 4
 
 
-def mixture(mixing=ADAPTIVE, seed=5):
-    return Mixture(TAGS, BASE, mixing, RUNNING, seed)
+GATED = {("a", "r"): Gate(kind="gate", reward="r", above=0.45, start=0.5)}
+
+
+def mixture(mixing=ADAPTIVE, seed=5, schedules=None, frozen=()):
+    found = Mixture(TAGS, BASE, mixing, RUNNING, seed, schedules)
+    found.frozen = frozenset(frozen)
+    return found
 
 
 def train(mixture, steps, start=0):
@@ -30,6 +36,7 @@ def train(mixture, steps, start=0):
         values[[task == "b" for task in tasks]] += 5 * (step % 7)
         scores = Scores(tuple(tasks), ("r",), values, np.ones(values.shape), {}, np.zeros(values.shape))
         groups = np.repeat(np.arange(8), GROUP)
+        scores = mixture.weighted(scores, step)
         advantages = mixture.advantages(scores, groups)
         zeros = np.zeros(len(tasks), dtype=int)
         texts = ("",) * len(tasks)
@@ -43,16 +50,20 @@ def train(mixture, steps, start=0):
 @pytest.mark.parametrize("cut", [1, 9, 20])
 def test_a_resumed_run_draws_and_weighs_exactly_as_an_unbroken_one(adapt, cut, tmp_path):
     mixing = Mixing(adapt=adapt, floor=0.2)
-    drawn, made = train(mixture(mixing), 40)
-    first = mixture(mixing)
+    whole = mixture(mixing, schedules=GATED, frozen={"c"})
+    drawn, made = train(whole, 40)
+    first = mixture(mixing, schedules=GATED, frozen={"c"})
     before = train(first, cut)
     save_state(first.state, tmp_path)
     train(first, 3, start=cut)  # steps after the checkpoint, lost in a crash
-    second = mixture(mixing)
+    second = mixture(mixing, schedules=GATED)
     second.go_on(tmp_path, drawn=0)
     after = train(second, 40 - cut, start=cut)
     assert before[0] + after[0] == drawn
     assert before[1] + after[1] == made
+    assert second.state == whole.state
+    assert second.state["frozen"] == ["c"]
+    assert second.state["gates"][0][-1], "the gate has opened"
 
 
 def test_shares_follow_what_is_seen_and_leave_the_floor():

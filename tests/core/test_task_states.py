@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from toy_runs import lines, record, reward_entry, task_entry
 
+from core.series import Series
 from core.spec import parse_draft
-from core.task_states import highest_totals, noise, task_bounds, task_state
+from core.task_states import Goal, goals, noise, states, task_bounds, task_state
 
 
 def curve(shape, steps=300, spread=0.05, seed=0):
@@ -60,26 +62,24 @@ CODE = "def score(completion, row):\n    return 1.0"
 @pytest.mark.parametrize(
     ("routes", "top"),
     [
-        pytest.param([{"name": "exact_match"}], {"math": 1.0}, id="one reward from 0 to 1"),
-        pytest.param(
-            [{"name": "exact_match", "weight": 2}, {"name": "choice", "weight": -1}], {"math": 2.0}, id="weights"
-        ),
-        pytest.param([{"name": "length", "params": {"maximum": 5}}], {"math": 1.0}, id="others do not move it"),
+        pytest.param([{"name": "exact_match"}], 1.0, id="one reward from 0 to 1"),
+        pytest.param([{"name": "exact_match", "weight": 2}, {"name": "choice", "weight": -1}], 2.0, id="weights"),
+        pytest.param([{"name": "length", "params": {"maximum": 5}}], 1.0, id="others do not move it"),
         pytest.param(
             [{"name": "get_cosine_scaled_reward", "params": {"max_len": 9, "max_value_correct": 3}}],
-            {"math": 3.0},
+            3.0,
             id="a parameter that moves it",
         ),
-        pytest.param([{"name": "custom", "params": {"code": CODE}}], {}, id="no upper end"),
+        pytest.param([{"name": "custom", "params": {"code": CODE}}], None, id="no upper end"),
     ],
 )
 def test_the_highest_total_is_told_from_the_declared_ranges(routes, top):
-    assert highest_totals(parse_draft({"rewards": {"math": routes}}, "test"), ["math"]) == top
+    assert goals(parse_draft({"rewards": {"math": routes}}, "test"), ["math"])["math"].top == top
 
 
 def test_a_task_without_routes_of_its_own_has_those_of_the_default():
     draft = parse_draft({"rewards": {"default": [{"name": "exact_match", "weight": 3}]}}, "test")
-    assert highest_totals(draft, ["math"]) == {"math": 3.0}
+    assert goals(draft, ["math"]) == {"math": Goal(3.0, {"exact_match": 3.0})}
 
 
 def test_the_bounds_of_a_total_add_up_its_rewards_each_by_its_weight():
@@ -90,3 +90,41 @@ def test_the_bounds_of_a_total_add_up_its_rewards_each_by_its_weight():
     ]
     draft = parse_draft({"rewards": {"math": routes, "code": [*routes[:2], {**routes[2], "weight": 1}]}}, "test")
     assert task_bounds(draft, ["math", "code"]) == {"math": (-1.0, 2.0), "code": None}
+
+
+class TestWeightsThatChange:
+    """A task whose rewards have schedules is judged since they last changed, and by its end once they are there."""
+
+    SPEC = parse_draft(
+        {
+            "rewards": {
+                "math": [
+                    {"name": "exact_match", "label": "answer", "schedule": {"kind": "step", "at": 31}},
+                    {"name": "length", "label": "format"},
+                ]
+            }
+        },
+        "test",
+    )
+
+    def state(self, answer, *totals):
+        """Steps with the weight of the answer before and after the change, and their rewards."""
+        records = []
+        for weight, rewards in zip(answer, totals, strict=True):
+            for reward in rewards:
+                entries = [reward_entry("answer", 0.0, weight=weight), reward_entry("format", 1.0)]
+                records.append(record(len(records) + 1, [{**task_entry("math", reward), "rewards": entries}]))
+        return states(Series.of(lines(records)).train, ["math"], goals(self.SPEC, ["math"]))["math"]
+
+    def test_a_task_that_has_gained_before_its_reward_is_switched_on_has_not_settled(self):
+        values = curve(CURVES["converged"], steps=100)
+        state = self.state([0.0], values)
+        assert (state.name, state.settled) == ("converged", False)
+
+    def test_what_came_before_the_change_is_forgotten(self):
+        state = self.state([0.0, 1.0], np.full(40, 1.0), np.full(10, 0.2))
+        assert (state.name, state.settled) == ("early", True)
+        assert self.state([0.0, 1.0], np.full(40, 1.0), np.full(30, 2.0)).name == "converged", "its highest total"
+
+    def test_the_highest_total_of_the_end_is_not_looked_for_before(self):
+        assert self.state([3.0], np.full(40, 2.0)).name == "stalled"

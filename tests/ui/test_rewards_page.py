@@ -2,6 +2,7 @@
 
 import re
 
+import gradio as gr
 import pytest
 from playwright.sync_api import expect
 from toys import write_rows
@@ -10,6 +11,7 @@ from core.preview import Group, write_groups
 from core.projects import create_project, free_name
 from core.spec import DataSpec, Draft, Route
 from core.weight_schedules import Gate
+from ui.schedule_form import draw_schedule
 
 MATHS = [{"task": "math", "prompt": f"{n} + 1?", "answer": str(n + 1)} for n in range(20)]
 CHAT = [{"task": "chat", "prompt": f"Say hello, {n}."} for n in range(20)]
@@ -96,6 +98,14 @@ def test_a_reward_is_added_changed_tried_and_removed(open_page, project, draft, 
     assert rewards(project) == {}
 
 
+def test_a_schedule_that_cannot_be_chosen_any_more_stays_one_of_the_choices():
+    """A gate whose other reward was removed must not keep the form from being applied."""
+    with gr.Blocks():
+        boxes = draw_schedule(Gate(kind="gate", reward="gone", above=0.5), others=[])
+    assert boxes["schedule"].value in [value for _, value in boxes["schedule"].choices]
+    assert "gate" not in [value for _, value in draw_schedule(None, others=[])["schedule"].choices]
+
+
 def test_a_weight_may_come_about_during_a_run(open_page, project, draft):
     project.set(rewards={"chat": (Route(name="length"), Route(name="think_format_reward", label="format"))})
     page = open_page("rewards")
@@ -107,6 +117,7 @@ def test_a_weight_may_come_about_during_a_run(open_page, project, draft):
     gate.get_by_label("Above").fill("0.8")
     page.locator("#apply-route").click()
     expect(page.locator("#grid")).to_contain_text("0 until format reaches 0.8")
+    expect(page.locator(".toast-wrap, .toast-body").first).to_contain_text("chat is scored by length")
     length, _ = project.draft().rewards["chat"]
     assert length.schedule == Gate(kind="gate", reward="format", above=0.8)
     expect(gate.get_by_label("Above")).to_have_value("0.8")

@@ -79,20 +79,47 @@ class TestKeeper:
         assert find_adapter(run, BEST).step == 2
 
     def test_a_run_ends_when_patience_is_used_up_and_goes_on_when_it_is_extended(self, run, keeper):
-        said = [evaluate(run, keeper(patience=2), step, reward) for step, reward in enumerate([0.5, 0.4, 0.3, 0.2])]
-        assert said == ["", "", "2 evaluations without a better one since that of step 0", ""]
+        rewards = [0.5, 0.4, 0.3, 0.2, 0.1]
+        said = [evaluate(run, keeper(patience=2), step, reward) for step, reward in enumerate(rewards)]
+        assert said[:2] + said[3:4] == ["", "", ""]
+        assert said[2] == "2 evaluations without a better one since that of step 0"
+        assert said[4] == "4 evaluations without a better one since that of step 0", "it is used up anew"
 
     def test_without_patience_it_never_ends(self, run, keeper):
         assert not any(evaluate(run, keeper(), step, 1.0 - step / 100) for step in range(50))
 
     def test_an_evaluation_in_which_nothing_could_be_scored_keeps_nothing(self, run, keeper):
-        assert evaluate(run, keeper(patience=1), 0, None) == "1 evaluation without a better one since there was one"
+        assert [evaluate(run, keeper(patience=1), step, None) for step in range(3)] == ["", "", ""]
         assert not run.best.exists()
+
+    def test_a_task_that_is_only_watched_decides_nothing(self, run):
+        document = {
+            "data": {"path": "rows.jsonl"},
+            "rewards": {"a": [{"name": "length"}], "b": [{"name": "length", "weight": 0}]},
+            "convergence": {"freeze": True, "patience": 2},
+        }
+        keeper = Keeper(run, parse_spec(document, "toy"), ["a", "b"])
+        for step in range(4):
+            append(run, record(step, {"a": 0.1 * step, "b": None}, split="held_out"))
+            assert keeper.evaluated(Saved(step), Saved(step)) == ""
+        assert find_adapter(run, BEST).step == 3
+        append(run, *[record(step, {"a": 1.0, "b": None}) for step in range(1, 30)])
+        assert keeper.rested(set()) == ({"a"}, "every task has converged")
+
+    def test_one_that_a_kill_left_unsaved_is_taken_from_the_checkpoint_of_its_step(self, run, keeper):
+        append(run, record(2, {"a": 0.5}, split="held_out"))
+        checkpoint(run, 2)
+        Saved("checkpoint").save_pretrained(run.checkpoints / "checkpoint-2")
+        (run.checkpoints / "checkpoint-2" / "optimizer.pt").write_text("large")
+        keeper().recover(run.checkpoints / "checkpoint-2")
+        assert find_adapter(run, BEST).step == 2
+        assert [path.name for path in find_adapter(run, BEST).path.iterdir()] == ["adapter_config.json"]
 
     def test_nothing_is_frozen_unless_it_is_asked_for(self, run, keeper):
         append(run, *[record(step, {"a": 1.0}) for step in range(1, 30)])
-        assert keeper().cold(set()) == set()
-        assert keeper(freeze=True).cold(set()) == {"a"}
+        assert keeper().rested(set()) == (set(), "")
+        assert keeper(freeze=True).rested(set()) == ({"a"}, "every task has converged")
+        assert keeper(freeze=True).rested({"a"}) == ({"a"}, ""), "a run that is extended goes on"
 
 
 @pytest.fixture(scope="module")

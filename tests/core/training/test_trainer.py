@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from conftest import assert_same
@@ -320,14 +319,16 @@ def test_tasks_with_long_answers_count_no_more_where_that_is_asked_for(trainer, 
     """The loss gets other advantages; what is recorded of them stays."""
     found = trainer(parts={"normalisation": {"task_tokens": "equal"}}, loss_type=loss_type)
     found.model.train()
-    made = found._scored_batch
+    made = found._generation
 
-    def shorter(*given):
-        batch = made(*given)
-        short = np.array(batch.scores.tasks) == "short"
-        return replace(batch, lengths=np.where(short, 3, 9))
+    def shorter(rows):
+        """As if the loss looked at one token of a short answer and three of a long one."""
+        output, batch = made(rows)
+        short = torch.tensor([task == "short" for task in batch.scores.tasks])
+        places = torch.arange(output["completion_mask"].shape[1])
+        return {**output, "completion_mask": (places < torch.where(short, 1, 3)[:, None]).long()}, batch
 
-    monkeypatch.setattr(found, "_scored_batch", shorter)
+    monkeypatch.setattr(found, "_generation", shorter)
     output = found._generate_and_score_completions(found._draw())
     (batch,) = found._recorder._batches
     by = {task: (2.0, 2 / 3)[task == "long"] if alike else 1.0 for task in ("short", "long")}

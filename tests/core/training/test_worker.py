@@ -27,7 +27,7 @@ LATE = {
     "schedule": {"kind": "gate", "reward": "length", "above": 0.3},
 }
 ADAPTIVE = {
-    "mixing": {"adapt": "progress", "floor": 0.1, "resample": 1},
+    "mixing": {"adapt": "worst", "floor": 0.1, "resample": 1},
     "normalisation": {"scale_rewards": "none", "task_scale": "running", "task_tokens": "equal"},
     "rewards": {
         "short": [{"name": "length", "params": {"unit": "characters", "maximum": 4, "margin": 8}}, LATE],
@@ -152,6 +152,8 @@ class TestEndings:
         process.wait()
         assert launch(broken).wait(timeout=120) == 0, broken.log_path.read_text()
         assert completions(broken) == completions(whole)
+        states = [(run.whole_checkpoints()[-1] / "mixture.json").read_text() for run in (broken, whole)]
+        assert states[0] == states[1], "what it would draw and weigh next"
 
     def test_a_break_in_the_middle_of_a_generation_samples_it_again_and_keeps_the_rhythm(self, start):
         run, process = start(max_steps=12, steps_per_generation=4, save_steps=2, eval_steps=1000)
