@@ -26,11 +26,13 @@ def draw_schedule(schedule: Schedule | None, others: list[str]) -> dict[str, Any
         others: the other rewards of the task, for which a gate can wait.
     """
     now = schedule.kind if schedule else CONSTANT
-    kinds = [
-        (t(f"weight_over.{kind}"), kind) for kind in (CONSTANT, *KINDS) if kind != "gate" or others or now == "gate"
-    ]
     chosen = gr.Dropdown(
-        kinds, value=now, label=t("form.schedule"), info=t("form.schedule_help"), interactive=True, elem_id="schedule"
+        kinds(now, others),
+        value=now,
+        label=t("form.schedule"),
+        info=t("form.schedule_help"),
+        interactive=True,
+        elem_id="schedule",
     )
     boxes: dict[str, Any] = {KIND: chosen}
     groups = {}
@@ -47,6 +49,12 @@ def draw_schedule(schedule: Schedule | None, others: list[str]) -> dict[str, Any
         queue=False,
     )
     return boxes
+
+
+def kinds(now: str, others: list[str]) -> list[tuple[str, str]]:
+    """What there is to choose: a gate only where it can wait for something, or is what holds now."""
+    possible = [kind for kind in (CONSTANT, *KINDS) if kind != "gate" or others or now == "gate"]
+    return [(t(f"weight_over.{kind}"), kind) for kind in possible]
 
 
 def entered_schedule(given: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -2,7 +2,6 @@
 
 import re
 
-import gradio as gr
 import pytest
 from playwright.sync_api import expect
 from toys import write_rows
@@ -11,7 +10,7 @@ from core.preview import Group, write_groups
 from core.projects import create_project, free_name
 from core.spec import DataSpec, Draft, Route
 from core.weight_schedules import Gate
-from ui.schedule_form import draw_schedule
+from ui.schedule_form import kinds
 
 MATHS = [{"task": "math", "prompt": f"{n} + 1?", "answer": str(n + 1)} for n in range(20)]
 CHAT = [{"task": "chat", "prompt": f"Say hello, {n}."} for n in range(20)]
@@ -100,10 +99,9 @@ def test_a_reward_is_added_changed_tried_and_removed(open_page, project, draft, 
 
 def test_a_schedule_that_cannot_be_chosen_any_more_stays_one_of_the_choices():
     """A gate whose other reward was removed must not keep the form from being applied."""
-    with gr.Blocks():
-        boxes = draw_schedule(Gate(kind="gate", reward="gone", above=0.5), others=[])
-    assert boxes["schedule"].value in [value for _, value in boxes["schedule"].choices]
-    assert "gate" not in [value for _, value in draw_schedule(None, others=[])["schedule"].choices]
+    assert [kind for _, kind in kinds("gate", others=[])] == ["constant", "linear", "step", "gate"]
+    assert [kind for _, kind in kinds("constant", others=[])] == ["constant", "linear", "step"]
+    assert [kind for _, kind in kinds("constant", others=["format"])][-1] == "gate"
 
 
 def test_a_weight_may_come_about_during_a_run(open_page, project, draft):
