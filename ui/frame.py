@@ -53,6 +53,9 @@ OPEN = f"""(project, page) => {{
     window.history.replaceState(null, "", url);
     // Before it is known which project is open, a click or a dropped file would be lost.
     if (project) document.getElementById("main").classList.add("ready");
+    // In a narrow window the steps are a strip, in which the open one must be in sight.
+    const step = document.querySelector(`#nav [data-page="${{page}}"]`);
+    step?.parentElement.scrollTo({{left: step.offsetLeft - step.parentElement.offsetLeft - 40}});
     return [{{__type__: "update", selected: page || "data"}}, ...({ASK})(project, page)];
 }}"""
 
@@ -241,8 +244,9 @@ def live_run() -> str | None:
             series = follow(RunFolder(runs_root() / line.id), READ_S)
             text = line.id
             if series.last:
+                text += f" · step {series.last['step']}/{series.last['steps']}"
                 left = progress.seconds_left(list(series.latest))
-                text += f" · step {series.last['step']}/{series.last['steps']} · {progress.duration(left)}"
+                text += "" if left is None else f" · {progress.duration(left)}"
             return button(text, kind="link", act="page", page="monitor", run=line.id)
     return None
 

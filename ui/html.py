@@ -141,8 +141,11 @@ def swatch(colour: str) -> str:
 
 
 def figure(value: float | None, unit: str = "") -> str:
-    """A number in three digits, or a dash where there is none."""
-    return "-" if value is None else f"{value:.3g}{escape(unit)}"
+    """A number in three digits, whole from a thousand on, or a dash where there is none."""
+    if value is None:
+        return "-"
+    whole = 1000 <= abs(value) < 1e9
+    return f"{value:,.0f}{escape(unit)}" if whole else f"{value:.3g}{escape(unit)}"
 
 
 def empty(text: str, *actions: str) -> str:

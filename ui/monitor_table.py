@@ -66,8 +66,11 @@ def best_html(found: Known) -> str:
         return ""
     by = t(f"watched.by_{spec.convergence.best}")
     lowest = f"{top.heights[top.worst]:.3g}"
-    parts = [t("watched.best", step=top.step, by=by, value=f"{top.value:.3g}", worst=top.worst, lowest=lowest)]
-    if last.step != top.step and not isnan(last.value):
+    when = t("watched.after_step", step=top.step) if top.step else t("watched.untrained")
+    parts = [t("watched.best", when=when, by=by, value=f"{top.value:.3g}", worst=top.worst, lowest=lowest)]
+    if last.step != top.step and last.rank == top.rank:
+        parts.append(t("watched.last_same", step=last.step))
+    elif last.step != top.step and not isnan(last.value):
         parts.append(t("watched.last", step=last.step, value=f"{last.value:.3g}"))
     parts.append(t("watched.in_range" if top.in_range else "watched.in_spreads"))
     if any(checkpoint_step(folder) == top.step for folder in best_folders(found.run)):

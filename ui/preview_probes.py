@@ -9,7 +9,7 @@ from html import escape
 
 from core.errors import UserError
 from core.jobs import Job
-from core.probes import GOLD, Probe, TaskProbes, probe_task
+from core.probes import CONTAINS_GOLD, GOLD, Probe, TaskProbes, probe_task
 from core.projects import Project
 from core.routing import RoutingTable, check_routes
 from core.sampling import ModelChoice
@@ -138,12 +138,25 @@ def task_html(found: TaskProbes, colours: Mapping[str, str]) -> str:
     said = t("preview.spelling", spelling=found.spelling) if found.spelling else t("preview.no_reference")
     highest = t("preview.highest", total=figure(found.highest))
     colour = swatch(colours[found.task]) if found.task in colours else ""
-    fine = t("preview.probes_fine") if found.spelling else t("preview.probes_cheap")
-    verdict = "" if found.problems else f'<p class="sb-good">{escape(fine)}</p>'
+    verdict = "" if found.problems else _verdict(found, kinds)
     title = f'<h4>{colour}{escape(found.task)} <span class="sb-note">{escape(said)} {escape(highest)}</span></h4>'
     wrong = f'<div class="sb-wrong">{problem_list(found.problems, jump=True)}</div>'
     table = table_html(t("preview.kind"), heads, lines, last=t("preview.example"))
     return f'<section class="sb-card">{title}{wrong}{verdict}{table}</section>'
+
+
+def _verdict(found: TaskProbes, kinds: Mapping[str, str]) -> str:
+    """What is said of probes of which none earns what it should not; what holds gold and more may earn as much."""
+    gold = next((probe.total for probe in found.probes if probe.kind == GOLD), None)
+    ties = [
+        kinds[probe.kind].lower()
+        for probe in found.probes
+        if probe.kind in CONTAINS_GOLD and None not in (gold, probe.total) and abs(probe.total - gold) < SAME
+    ]
+    if found.spelling and ties:
+        return f'<p class="sb-warn">{escape(t("preview.probes_tie", kinds=", ".join(ties)))}</p>'
+    fine = t("preview.probes_fine") if found.spelling else t("preview.probes_cheap")
+    return f'<p class="sb-good">{escape(fine)}</p>'
 
 
 def _line(found: TaskProbes, probe: Probe, kind: str, keys: list[str]) -> str:

@@ -10,7 +10,9 @@ import numpy as np
 
 from core.advantages import FLAT, Floats, Ints
 from core.completion_rows import task_of
-from core.preview import Preview
+from core.preview import Group, Preview
+from core.probes import REFERENCES
+from ui.data_parts import plain
 from ui.html import attributes, button, copy_button, figure, swatch
 from ui.preview_state import Choice
 from ui.texts import t
@@ -123,8 +125,17 @@ def _group(
     return (
         f'<section class="sb-card"><h4>{colour}{escape(task)} '
         f'<span class="sb-note">{escape(t("preview.group", number=i + 1))}</span> {mark}</h4>'
-        f"{fold(group.prompt, f'prompt {i}')}{body}</section>"
+        f"{fold(group.prompt, f'prompt {i}')}{_reference(group, i)}{body}</section>"
     )
+
+
+def _reference(group: Group, i: int) -> str:
+    """What the row says is right, under the name of its column; empty where it says nothing."""
+    name = next((name for name in REFERENCES if group.fields.get(name) not in (None, "")), None)
+    if name is None:
+        return ""
+    text = fold(plain(group.fields[name]), f"reference {i}")
+    return f'<div class="sb-reference"><code>{escape(name)}</code>{text}</div>'
 
 
 def _sorted(found: Preview, rows: Ints, signal: Floats, choice: Choice) -> Ints:

@@ -35,7 +35,7 @@ element.addEventListener('input', (event) => {
     else choices[event.target.dataset.normalisation] = event.target.value;
     if (waiting === null) waiting = setTimeout(tell, 60);
 });
-new MutationObserver(() => {
+const isDrawn = () => {
     if (waiting !== null) tell();
     const now = element.querySelector('[data-drawn]')?.dataset ?? {drawn: 0, ended: ended};
     const held = now.ended === ended ? document.activeElement : null;
@@ -46,7 +46,10 @@ new MutationObserver(() => {
     for (const box of element.querySelectorAll('input'))
         if (box !== held) box.value = box.defaultValue;
     for (const option of element.querySelectorAll('option')) option.selected = option.defaultSelected;
-}).observe(element, {subtree: true, childList: true, attributes: true, attributeFilter: ['data-drawn']});
+};
+isDrawn();  // what is there already: nothing is observed of it, and a move that names no drawing counts as an old one
+const watched = {subtree: true, childList: true, attributes: true, attributeFilter: ['data-drawn']};
+new MutationObserver(isDrawn).observe(element, watched);
 """
 
 

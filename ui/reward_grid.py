@@ -145,7 +145,7 @@ def _schedule(route: Route) -> str:
     if found is None:
         return ""
     words = t(f"schedule.{found.kind}", **found.model_dump(exclude={"kind"}))
-    return f'<span class="sb-note">{escape(words)}</span>'
+    return f'<span class="schedule sb-note">{escape(words)}</span>'
 
 
 def _numbers(cell: CellReport | None) -> str:

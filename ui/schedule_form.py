@@ -38,11 +38,11 @@ def draw_schedule(schedule: Schedule | None, others: list[str]) -> dict[str, Any
     groups = {}
     for kind, model in KINDS.items():
         given = schedule.model_dump() if schedule and kind == now else {}
-        with gr.Row(visible=True if kind == now else "hidden", elem_id=f"schedule-{kind}") as groups[kind]:
+        with gr.Row(visible=kind == now, elem_id=f"schedule-{kind}") as groups[kind]:
             shown = values(model, given)
             boxes |= {f"{FIELD}{kind}_{one.name}": _box(one, shown[one.name], others) for one in _fields(model)}
     chosen.input(
-        lambda kind: [gr.Row(visible=True if kind == name else "hidden") for name in groups],
+        lambda kind: [gr.Row(visible=kind == name) for name in groups],
         chosen,
         list(groups.values()),
         api_visibility="private",

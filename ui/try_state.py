@@ -116,7 +116,7 @@ def run_of(run_id: str | None) -> RunFolder:
 def adapter_label(name: str, step: int | None) -> str:
     """What an adapter is called."""
     if name == BEST:
-        return t("try.best", step=step)
+        return t("try.best", step=step) if step else t("try.best_untrained")
     if name != RESULT:
         return t("try.checkpoint", step=step)
     return t("try.result_open") if step is None else t("try.result", step=step)

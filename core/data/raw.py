@@ -25,7 +25,10 @@ Role = Literal["task", "prompt", "answer"]
 
 # In the order in which they are preferred; written small, with _ between words.
 ROLE_NAMES: dict[Role, tuple[str, ...]] = {
-    "task": ("task", "task_tag", "tag", "task_name", "task_type", "category", "domain", "type", "source", "subject"),
+    "task": (
+        *("task", "task_tag", "tag", "task_name", "task_type", "category", "domain", "type", "kind", "topic", "skill"),
+        *("source", "subject"),
+    ),
     "prompt": ("prompt", "messages", "question", "instruction", "problem", "query", "input", "text", "conversation"),
     "answer": ("answer", "solution", "target", "ground_truth", "gold", "label", "expected", "output", "response"),
 }

@@ -102,7 +102,7 @@ class TestGettingSamples:
         page.locator("#typed-add").click()
         groups = page.locator("#preview-groups")
         expect(groups).to_contain_text("<img src=x onerror=alert(1)> ${1+1} {{x}}")
-        expect(page.locator("#preview-status")).to_contain_text("2 sample outputs in 1 groups")
+        expect(page.locator("#preview-status")).to_contain_text("Sample outputs: 2, groups: 1")
         assert len(advantages(page)) == 2
         page.locator("#typed-text textarea").fill("7")
         page.locator("#typed-add").click()
@@ -132,7 +132,7 @@ class TestGettingSamples:
         page.get_by_role("button", name="Sample 4 rows of each task").click()
         status = page.locator("#preview-status")
         expect(status.locator("progress")).to_be_visible()
-        expect(status).to_contain_text("32 sample outputs in 8 groups")
+        expect(status).to_contain_text("Sample outputs: 32, groups: 8")
         expect(page.locator("#preview-groups .sb-card")).to_have_count(8)
         before = project.samples_path.read_bytes()
         page.get_by_label("replace those there are").check()
@@ -313,6 +313,11 @@ class TestTrying:
         kept = project.draft()
         assert [route.weight for route in kept.rewards["sum"]] == [3.0, 0.5]
         assert kept.normalisation.scale_rewards == "group"
+
+        page.reload()  # a trial has ended before this page was there
+        expect(length).to_have_value("0.5")
+        length.fill("4")
+        expect(page.locator("#preview-note")).to_contain_text("You are trying other weights.")
 
     def test_a_weight_that_nobody_moved_keeps_every_digit(self, open_page, project, draft, samples):
         draft(rewards={"sum": [{"name": "number"}, {"name": "exact_match", "weight": 1 / 3}]})

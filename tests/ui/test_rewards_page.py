@@ -108,6 +108,7 @@ def test_a_weight_may_come_about_during_a_run(open_page, project, draft):
     project.set(rewards={"chat": (Route(name="length"), Route(name="think_format_reward", label="format"))})
     page = open_page("rewards")
     page.locator("#grid td.cell").filter(has_text="1").first.click()
+    expect(page.get_by_label("Maximum")).to_be_visible()
     expect(page.locator("#schedule-gate")).to_be_hidden()
     page.locator("#schedule input").click()
     page.get_by_role("option", name="once another reward is good enough").click()

@@ -13,7 +13,7 @@ def test_columns_are_shown_as_the_files_have_them_whatever_the_mapping_says(writ
     for spec in (DataSpec(path=path), wrong):
         columns = {column.name: column for column in raw_columns(spec)}
         assert list(columns) == ["kind", "Question", "gold", "more"]
-        assert [column.role for column in columns.values()] == [None, "prompt", "answer", None]
+        assert [column.role for column in columns.values()] == ["task", "prompt", "answer", None]
         assert [column.kind for column in columns.values()] == ["text", "text", "a number", "an object"]
         assert columns["kind"].examples == ("a",)
         assert columns["gold"].examples == (0, 1, 2, 3, 4)
