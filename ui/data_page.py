@@ -4,6 +4,7 @@ choose, tag, mix and look at them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from core.jobs import Job
+from core.projects import Project
 from core.services import SERVICES
 from core.suggest import suggested_rewards
 from ui import data_browse, data_columns, data_first, data_head, data_source, data_tags, data_tasks
@@ -92,20 +94,22 @@ def show(
     count: int, name: str, seen: Seen | None, query: Query, within: str | None, column: str | None
 ) -> tuple[Any, ...]:
     """What has changed, of head, `count` components below it, and what is seen: while rows are read just how far."""
-    project = opened(name)
+    project, still = opened(name), (gr.skip(),) * count
     job, before = reading(project), _of(seen, name)
-    still = (gr.skip(),) * count
     if job is not None and job.running and before is not None:
         now = replace(before, head=job.token)
         return gr.skip() if now == before else data_head.progress_html(job), *still, now
     found = look(project)
     now = _seen(found, job, query)
-    if before is not None and now == before:
-        return gr.skip(), *still, now
-    if before is not None and now == replace(before, query=query):
-        browsed, query = data_browse.draw(found, query, query)
-        return gr.skip(), *still[len(browsed) :], *browsed, replace(now, query=query)
-    return drawn(found, job, before, query, within, column)
+    if before is None or now != replace(before, query=query):
+        return drawn(found, job, before, query, within, column)
+    return (gr.skip(), *still, now) if now == before else _other_rows(found, query, now, still)
+
+
+def _other_rows(found: Look, query: Query, now: Seen, still: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Nothing has changed but which rows are looked at."""
+    browsed, query = data_browse.draw(found, query, query)
+    return gr.skip(), *still[len(browsed) :], *browsed, replace(now, query=query)
 
 
 def drawn(
@@ -143,32 +147,37 @@ def _seen(found: Look, job: Job | None, query: Query) -> Seen:
 @told
 def clicked(name: str, event: gr.EventData) -> Any:
     """What the head offers: an example, cancelling, mending the rewards, the next page."""
-    project = opened(name)
     match said(event):
-        case {"act": "example", "name": str(example)} if example in data_source.example_names():
-            data_source.use_example(project, example)
-        case {"act": "cancel"}:
-            SERVICES.jobs.cancel(job_name(project))
-        case {"act": "dismiss"}:
-            dismiss(project)
-        case {"act": "forget"}:
-            project.change(lambda draft: forget(draft, strangers(draft, tasks_of(draft))))
-        case {"act": "suggest"}:
-            suggest(name)
         case {"act": "page", "page": str(page)}:
             return page
+        case {"act": "example", "name": str(example)} if example in data_source.example_names():
+            data_source.use_example(opened(name), example)
+        case {"act": str(act)} if act in ACTS:
+            ACTS[act](opened(name))
     return gr.skip()
 
 
-def suggest(name: str) -> None:
+def forget_strangers(project: Project) -> None:
+    """Take out the rewards and settings of tasks that the data has not."""
+    project.change(lambda draft: forget(draft, strangers(draft, tasks_of(draft))))
+
+
+def suggest(project: Project) -> None:
     """Suggest rewards for the tasks that nothing scores."""
-    project = opened(name)
     found = look(project)
     if found.found.data is not None:
         rewards = suggested_rewards(found.found.data)
         missing = data_head.uncovered(found)
         new = {task: routes for task, routes in rewards.items() if task in missing}
         project.change(lambda draft: draft.model_copy(update={"rewards": {**new, **draft.rewards}}))
+
+
+ACTS: dict[str, Callable[[Project], object]] = {
+    "cancel": lambda project: SERVICES.jobs.cancel(job_name(project)),
+    "dismiss": dismiss,
+    "forget": forget_strangers,
+    "suggest": suggest,
+}
 
 
 def jumped(query: Query, event: gr.EventData) -> tuple[Any, ...]:
@@ -182,8 +191,11 @@ def jumped(query: Query, event: gr.EventData) -> tuple[Any, ...]:
         return *(gr.skip(),) * 6, "rewards", gr.skip()
     if where.startswith("data.tags"):
         return *(gr.skip(),) * 4, target("#tags-section"), gr.Accordion(open=True), *(gr.skip(),) * 2
-    section = "#tasks-section" if where.startswith(("data.held_out", "tasks", "mixing")) else "#columns-section"
-    return *(gr.skip(),) * 4, target(section), *(gr.skip(),) * 3
+    return *(gr.skip(),) * 4, target(_section(where)), *(gr.skip(),) * 3
+
+
+def _section(where: str) -> str:
+    return "#tasks-section" if where.startswith(("data.held_out", "tasks", "mixing")) else "#columns-section"
 
 
 def task_clicked(query: Query, event: gr.EventData) -> tuple[Any, ...]:

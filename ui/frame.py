@@ -193,22 +193,28 @@ def show_frame(page: str, name: str, seen: SeenFrame | None) -> tuple[Any, ...]:
     """Steps, live run and projects, where they have changed; a project that is gone gives way to the newest."""
     start_next_in_background()
     names = [project.name for project in all_projects()]
-    live = live_run()
     if name not in names:
-        shown = any_project().name
-        warn(t("frame.gone", name=name, shown=shown))
-        return *(gr.skip(),) * 3, shown, None
-    project = find_project(name)
+        return _instead_of(name)
+    project, live = find_project(name), live_run()
     now = SeenFrame(f"{page} {name} {project.revision} {live}", (name, *sorted(names)))
     if now == seen:
         return (gr.skip(),) * 5
+    picker = gr.skip() if seen and seen.projects == now.projects else gr.Dropdown(choices=names, value=name)
+    return nav_html(page, _states(project), live), live or "", picker, gr.skip(), now
+
+
+def _instead_of(name: str) -> tuple[Any, ...]:
+    """Another project, where one is gone."""
+    shown = any_project().name
+    warn(t("frame.gone", name=name, shown=shown))
+    return *(gr.skip(),) * 3, shown, None
+
+
+def _states(project: Project) -> dict[Any, PageState]:
     try:
-        states = page_states(project)
+        return dict(page_states(project))
     except UserError:  # the page itself says what is wrong
-        states = {}
-    same = seen is not None and seen.projects == now.projects
-    picker = gr.skip() if same else gr.Dropdown(choices=names, value=name)
-    return nav_html(page, states, live), live or "", picker, gr.skip(), now
+        return {}
 
 
 def nav_html(page: str, states: dict[Any, PageState], live: str | None) -> str:

@@ -7,7 +7,7 @@ all others are skipped, so that zoom, open texts and focus stay, and nothing is 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -262,7 +262,10 @@ def run_in_url(request: gr.Request) -> str:
 
 def looked(look: Look, event: gr.EventData) -> Look:
     """What a tab looks at after a click or an edit in one of its fields."""
-    data = said(event)
+    return _looked(look, said(event))
+
+
+def _looked(look: Look, data: Mapping[str, Any]) -> Look:
     edit, value = data.get("edit"), data.get("value")
     if edit in ("span", "overlay"):
         return replace(look, **{edit: value})

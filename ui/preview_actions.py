@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
+from core.projects import Project
 from core.services import SERVICES
 from ui import preview_compare, preview_probes
 from ui.frame import opened
@@ -28,8 +30,11 @@ JOBS = {
 
 def look(name: str, choice: Choice, event: gr.EventData) -> Any:
     """Another task, order, page or column."""
-    choice = choice.of(name)
-    match said(event):
+    return _looked(choice.of(name), said(event)) or gr.skip()
+
+
+def _looked(choice: Choice, said: Mapping[str, Any]) -> Choice | None:
+    match said:
         case {"act": "task", "task": str(task)}:
             return replace(choice, task="" if task == choice.task else task, page=0)
         case {"edit": "task", "value": str(task)}:
@@ -40,7 +45,7 @@ def look(name: str, choice: Choice, event: gr.EventData) -> Any:
             return replace(choice, page=max(0, int(page)))
         case {"act": "sort", "by": str(by)}:
             return _sorted(choice, by)
-    return gr.skip()
+    return None
 
 
 def _sorted(choice: Choice, by: str) -> Choice:
@@ -52,27 +57,26 @@ def _sorted(choice: Choice, by: str) -> Choice:
 
 def act(name: str, event: gr.EventData) -> Any:
     """What a button in the page asks for; the page to go to, if any."""
-    project, doing = opened(name), said(event)
-    match doing.get("act", ""):
-        case "page":
-            return doing["page"]
-        case "jump":
-            return "rewards" if doing["where"].startswith(("rewards", "task")) else "data"
-        case "sample":
-            start_sampling(project, ROWS, settings_of(project.draft()))
-        case "remove":
-            remove(project)
-        case "score":
-            SERVICES.score(project)
-        case "keep":
-            TRIALS.keep(project)
-        case "undo":
-            TRIALS.drop(project)
-        case "probe":
-            preview_probes.start(project)
-        case str(what) if what.startswith("cancel_"):
+    match said(event):
+        case {"act": "page", "page": str(page)}:
+            return page
+        case {"act": "jump", "where": str(where)}:
+            return "rewards" if where.startswith(("rewards", "task")) else "data"
+        case {"act": str(what)} if what in JOBS:
             SERVICES.jobs.cancel(f"{JOBS[what]} {name}")
+        case {"act": str(what)} if what in ACTS:
+            ACTS[what](opened(name))
     return gr.skip()
+
+
+ACTS: dict[str, Callable[[Project], object]] = {
+    "sample": lambda project: start_sampling(project, ROWS, settings_of(project.draft())),
+    "remove": remove,
+    "score": SERVICES.score,
+    "keep": TRIALS.keep,
+    "undo": TRIALS.drop,
+    "probe": preview_probes.start,
+}
 
 
 def choose_against(name: str, choice: Choice, against: str | None) -> Choice:

@@ -161,12 +161,12 @@ def sample(name: str, add: bool, model: str, adapter: str, rows: int | None, **s
         found = settings_of(draft, **settings, seed=_seed(project, add))
     except ValidationError as error:
         raise UserError(_wrong(detail) for detail in error.errors()) from None
-    chosen = ModelChoice(
-        (model or "").strip() or draft.model,
-        (adapter or "").strip() or None,
-        draft.grpo.get("chat_template_kwargs") or {},
-    )
-    start_sampling(project, int(rows or ROWS), found, chosen, add)
+    start_sampling(project, int(rows or ROWS), found, _model(draft, model, adapter), add)
+
+
+def _model(draft: Draft, model: str, adapter: str) -> ModelChoice:
+    keywords = draft.grpo.get("chat_template_kwargs") or {}
+    return ModelChoice((model or "").strip() or draft.model, (adapter or "").strip() or None, keywords)
 
 
 def _seed(project: Project, add: bool) -> int:

@@ -12,6 +12,7 @@ import gradio as gr
 from core.data import task_counts
 from core.errors import Problem
 from core.preview_report import cell_reports
+from core.projects import Project
 from core.readiness import page_of, report
 from core.route_edits import add_route
 from core.routing import RoutingTable
@@ -56,18 +57,21 @@ def show(name: str, seen: Any, chosen: Chosen | None) -> tuple[Any, ...]:
     project = opened(name)
     scored = SERVICES.scored(project)
     token = f"{name} {project.revision} {scored.token} {chosen}"
-    if token == seen:
-        return gr.skip(), gr.skip(), gr.skip()
+    return (gr.skip(), gr.skip(), gr.skip()) if token == seen else (*_drawn(project, scored, chosen), token)
+
+
+def _drawn(project: Project, scored: Scored, chosen: Chosen | None) -> tuple[str, str]:
+    """The grid and the note below it."""
     draft = project.draft()
     found = report(draft)
     if found.data is None and not draft.rewards:
-        return empty(t("rewards.no_data"), button(t("rewards.to_data"), act="page", page="data")), "", token
+        return empty(t("rewards.no_data"), button(t("rewards.to_data"), act="page", page="data")), ""
     counts = task_counts(found.data.train) if found.data else {}
     problems = [problem for problem in found.problems if page_of(problem, found) == "rewards"]
     cells = {(cell.task, cell.key): cell for cell in cell_reports(scored.preview)} if scored.preview else {}
     note = _note(scored, project.has_samples and bool(draft.rewards), problems)
     grid = _answer(draft, counts, problems) + grid_html(counts, draft.rewards, cells, problems, chosen)
-    return grid, note + problem_list(problems), token
+    return grid, note + problem_list(problems)
 
 
 def _answer(draft: Draft, tasks: Collection[str], problems: Sequence[Problem]) -> str:

@@ -33,7 +33,7 @@ def _button(run: RunFolder, name: Action) -> str:
     if name == "move":
         return "".join(button(t(f"run.{way}"), act=way, run=run.id, elem_id=f"{way}-run") for way in MOVES)
     if name == "extend":
-        return field_box("", t("run.extend"), placeholder=t("run.extend"), size=11, edit="extend", run=run.id)
+        return field_box("", t("run.extend"), placeholder=t("run.extend"), size=16, edit="extend", run=run.id)
     ask = {"ask": t("run.kill_sure", run=run.id)} if name == "kill" else {}
     kind = "danger" if name == "kill" else ""
     return button(

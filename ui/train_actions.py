@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import gradio as gr
 from core.errors import UserError
 from core.forecast import job_name, start_forecast
 from core.model_facts import ask_hub
+from core.projects import Project
 from core.run_fields import SIMPLE
 from core.run_form import edit
 from core.run_presets import apply, find_preset
@@ -23,13 +25,9 @@ from ui.train_state import Look, Refused, lookup_name
 def edited(name: str, look: Look, event: gr.EventData) -> Look:
     """Keep one field's new value; one that cannot be taken stays in the form with the reason."""
     look, given = look.of(name), said(event)
-    place = given.get("place", ""), given.get("task", "")
-    if given.get("act") == "reset":
-        entered: str | bool = ""
-    elif given.get("edit") == "option":
-        entered = given.get("value", "")
-    else:
+    if given.get("act") != "reset" and given.get("edit") != "option":
         return look
+    place, entered = (given.get("place", ""), given.get("task", "")), given.get("value", "")  # a reset has none
     try:
         opened(name).change(lambda draft: edit(draft, place[0], entered, place[1]))
     except UserError as error:
@@ -39,23 +37,30 @@ def edited(name: str, look: Look, event: gr.EventData) -> Look:
 
 def act(name: str, look: Look, event: gr.EventData) -> Look:
     """What the buttons of the page do."""
-    project, look = opened(name), look.of(name)
+    look = look.of(name)
     match said(event):
         case {"act": "preset", "name": str(preset)}:
             return replace(look, preset="" if preset == look.preset else preset)
         case {"act": "apply_preset", "name": str(preset)}:
-            project.change(lambda draft: apply(draft, find_preset(preset)))
+            opened(name).change(lambda draft: apply(draft, find_preset(preset)))
             return replace(look, preset="", refused={}, broken=())
-        case {"act": "probe"}:
-            preview_probes.start(project)
-        case {"act": "forecast"}:
-            start_forecast(project)
-        case {"act": "cancel_forecast"}:
-            SERVICES.jobs.cancel(job_name(project))
-        case {"act": "lookup"}:
-            model = project.draft().model
-            SERVICES.jobs.start(lookup_name(project), lambda _: ask_hub(model))
+        case {"act": str(what)} if what in ACTS:
+            ACTS[what](opened(name))
     return look
+
+
+def look_up(project: Project) -> None:
+    """Ask the Hub about the model."""
+    model = project.draft().model
+    SERVICES.jobs.start(lookup_name(project), lambda _: ask_hub(model))
+
+
+ACTS: dict[str, Callable[[Project], object]] = {
+    "probe": preview_probes.start,
+    "forecast": start_forecast,
+    "cancel_forecast": lambda project: SERVICES.jobs.cancel(job_name(project)),
+    "lookup": look_up,
+}
 
 
 def mend(event: gr.EventData) -> tuple[Any, ...]:

@@ -18,7 +18,7 @@ from core.queue import enqueue, place
 from core.run_form import WHOLE as SPEC
 from core.runs import PROJECT, create_run
 from core.services import asks_outside
-from core.spec import Draft, parse_spec
+from core.spec import Draft, RunSpec, parse_spec
 from ui import preview_probes, train_checks, train_forecast, train_form, train_presets
 from ui.data_parts import REMEMBER_FOCUS, RESTORE_FOCUS
 from ui.downloads import offer
@@ -207,10 +207,8 @@ def show(name: str, seen: Any, text: str | None, look: Look, words: str | None, 
     if tokens == before.tokens:
         return (gr.skip(),) * (len(PARTS) + 2)
     start_probing(now)
-    drawn = [
-        gr.skip() if before.tokens.get(part.name) == tokens[part.name] else part.draw(now, words, only)
-        for part in PARTS
-    ]
+    same = {name for name, token in tokens.items() if before.tokens.get(name) == token}
+    drawn = [gr.skip() if part.name in same else part.draw(now, words, only) for part in PARTS]
     editor = gr.skip() if now.look.broken or _reads_as(text, now.draft) else now.draft.to_yaml()
     return (*drawn, editor, Seen(tokens, text or "" if isinstance(editor, dict) else editor, name))
 
@@ -263,11 +261,16 @@ def start(name: str, text: str, seen: Any) -> tuple[str, str]:
     mine = isinstance(seen, Seen) and seen.project == name
     if mine and text and text != seen.text:  # typed just now, and not kept yet
         project.change(lambda _: train_presets.read(text, SPEC))
-    spec = parse_spec(project.draft().finished().model_dump(mode="json", exclude_unset=True), SPEC, base=PROJECT)
-    if errors := check(spec).errors:
-        raise UserError(errors)
-    run = create_run(spec)
+    run = create_run(_sound_spec(project.draft()))
     enqueue(run)
     waits = place(run)
     inform(t("train.started", run=run.id) if waits is None else t("train.queued", run=run.id, place=waits))
     return run.id, "monitor"
+
+
+def _sound_spec(draft: Draft) -> RunSpec:
+    """What the draft is by now, checked; `UserError` where it could not run."""
+    spec = parse_spec(draft.finished().model_dump(mode="json", exclude_unset=True), SPEC, base=PROJECT)
+    if errors := check(spec).errors:
+        raise UserError(errors)
+    return spec

@@ -28,7 +28,7 @@ from core.jobs import Job, about_run
 from core.progress import number, percent
 from core.run_adapters import SIDES, Side, find_adapter
 from core.services import SERVICES
-from core.spec import field_path
+from core.spec import RunSpec, field_path
 from ui.frame import QUIET
 from ui.html import attributes, button, said, swatch
 from ui.messages import problem_list, told
@@ -71,28 +71,31 @@ def fill(now: Known) -> Any:
 def start(run: str, adapter: str, rows_per_task: int | None, **settings: int | None) -> None:
     """Evaluate in the background."""
     one = find_adapter(run_of(run), adapter)
-    try:
-        settings = evaluation_settings(one.run.spec(), rows_per_task=rows_per_task or None, **settings)
-    except ValidationError as error:
-        faults = [Problem(field_path(fault["loc"]), f"{fault['msg']}.") for fault in error.errors()]
-        raise UserError(faults) from None
+    chosen = _settings(one.run.spec(), rows_per_task=rows_per_task or None, **settings)
 
     def work(job: Job) -> Evaluation:
-        return evaluate(one, settings, SERVICES.sampler, SERVICES.preview, job.progress, job.cancelled)
+        return evaluate(one, chosen, SERVICES.sampler, SERVICES.preview, job.progress, job.cancelled)
 
     SERVICES.jobs.start(f"evaluate {about_run(one.run.id)}", work)
 
 
+def _settings(spec: RunSpec, **given: Any) -> Any:
+    """How answers are sampled; `UserError` names what cannot be."""
+    try:
+        return evaluation_settings(spec, **given)
+    except ValidationError as error:
+        faults = [Problem(field_path(fault["loc"]), f"{fault['msg']}.") for fault in error.errors()]
+        raise UserError(faults) from None
+
+
 def act(look: Look, run: str, event: gr.EventData) -> Look:
     """Another evaluation, k or threshold; or the end of one that goes on."""
-    look = look.of(run_of(run).id)
-    match said(event):
-        case {"act": "cancel"}:
-            SERVICES.jobs.cancel(f"evaluate {about_run(look.run)}")
-        case {"edit": "file", "value": str(file)}:
-            return replace(look, file=file)
-        case {"edit": "k", "value": str(k)}:
-            return replace(look, k=int(k))
+    look, doing = look.of(run_of(run).id), said(event)
+    if doing.get("act") == "cancel":
+        SERVICES.jobs.cancel(f"evaluate {about_run(look.run)}")
+    match doing:
+        case {"edit": "file" | "k" as name, "value": str(value)}:
+            return replace(look, **{name: int(value) if name == "k" else value})
         case {"edit": "threshold", "task": str(task), "value": value}:
             return look.with_threshold(task, str(value))
     return look

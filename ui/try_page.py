@@ -180,6 +180,10 @@ def show(name: str, seen: Any, run: str | None, adapter: str | None, look: Look)
     drawn = [gr.skip() if before.get(part.name) == tokens[part.name] else part.draw(now) for part in PARTS]
     same = before.get("form") == tokens["form"]
     form = [gr.skip()] * 7 if same else [*try_ask.fill(now), try_evaluate.fill(now)]
+    return (*drawn, *form, *_kept(now, run, adapter), tokens)
+
+
+def _kept(now: Known, run: str, adapter: str | None) -> tuple[Any, Any]:
+    """Run and adapter that are shown, where they are not those that were asked for."""
     chosen = now.adapter.name if now.adapter else ""
-    kept = (gr.skip() if now.id == run else now.id, gr.skip() if chosen == adapter else chosen)
-    return (*drawn, *form, *kept, tokens)
+    return gr.skip() if now.id == run else now.id, gr.skip() if chosen == adapter else chosen
