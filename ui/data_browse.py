@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from html import escape
 from itertools import islice
@@ -28,7 +28,7 @@ from ui.frame import QUIET, opened
 from ui.html import button, live_html, said, swatch
 from ui.messages import told
 from ui.texts import t
-from ui.theme import task_colour
+from ui.theme import task_colours
 
 ROWS = 10  # on a page
 EVERY = ""  # the choice of all tasks
@@ -188,7 +188,8 @@ def _only(place: str) -> str:
 def table_html(page: Page, tasks: list[str]) -> str:
     """Rows with their task, place, prompt and further columns, long texts folded."""
     head = "".join(f'<th scope="col">{escape(title)}</th>' for title in TITLES)
-    lines = "".join(_line(row, tasks) for row in page.rows)
+    colours = task_colours(tasks)
+    lines = "".join(_line(row, colours) for row in page.rows)
     return (
         f'<div class="sb-scroll"><table class="sb-table sb-rows"><thead><tr>{head}</tr></thead>'
         f"<tbody>{lines}</tbody></table></div>"
@@ -198,9 +199,9 @@ def table_html(page: Page, tasks: list[str]) -> str:
 TITLES = [t(f"column.{name}") for name in ("task", "prompt", "further")]
 
 
-def _line(row: dict[str, Any], tasks: list[str]) -> str:
+def _line(row: dict[str, Any], colours: Mapping[str, str]) -> str:
     task = str(row[TASK])
-    colour = swatch(task_colour(tasks.index(task))) if task in tasks else ""
+    colour = swatch(colours[task]) if task in colours else ""
     further = "".join(
         f"<dt>{escape(name)}</dt><dd>{readable(value)}</dd>"
         for name, value in row.items()

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from ui.figures import shortened
 from ui.texts import t
-from ui.theme import task_colour
+from ui.theme import task_colours
 
 WHOLE = 200  # characters of a name where there is room
 
@@ -17,11 +17,11 @@ def balance_chart(counts: Mapping[str, int], mix: Mapping[str, float]) -> go.Fig
     """Two bars a task: its part of the rows (faint), and its part of the batches that training sees (strong).
 
     Args:
-        counts: rows to train on of each task, in the order of colours.
+        counts: rows to train on of each task.
         mix: each task's part of the batches, adding up to 1.
     """
     tasks, whole = list(counts), max(sum(counts.values()), 1)
-    colours = [task_colour(n) for n in range(len(tasks))]
+    colours = list(task_colours(tasks).values())
     batches = [100 * mix[task] for task in tasks]
     rows = [100 * counts[task] / whole for task in tasks]
     figure = go.Figure()

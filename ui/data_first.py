@@ -26,7 +26,7 @@ from ui.frame import opened
 from ui.html import button, said, swatch
 from ui.messages import problem_list, told
 from ui.texts import t
-from ui.theme import task_colour
+from ui.theme import task_colours
 
 SHOWN_TASKS = 12  # at once; the others are folded
 MOST_TASKS = 60
@@ -40,7 +40,10 @@ def first_rows_html(look: Look) -> str:
         return ""
     rows = _first_rows(data)
     known = _rendered(look)
-    items = [_first_row(n, row, look.draft, known[n] if known else None) for n, row in enumerate(rows)]
+    colours = task_colours(task_counts(data.train))
+    items = [
+        _first_row(colours[row["task"]], row, look.draft, known[n] if known else None) for n, row in enumerate(rows)
+    ]
     return (
         f'<h3 class="sb-heading">{escape(t("first.title"))}</h3><p class="sb-note">{_first_note(look, bool(known))}</p>'
         f"{cards_html(items, len(task_counts(data.train)))}"
@@ -63,9 +66,9 @@ def _first_rows(data: Data) -> list[dict[str, Any]]:
     return [data.train[rows[0]] for rows in list(some_rows(data.train, 1).values())[:MOST_TASKS]]
 
 
-def _first_row(n: int, row: dict[str, Any], draft: Draft, seen: Rendered | None) -> str:
+def _first_row(colour: str, row: dict[str, Any], draft: Draft, seen: Rendered | None) -> str:
     tokens = f'<span class="sb-chip">{escape(t("first.tokens", count=seen.tokens))}</span>' if seen else ""
-    title = f'<p class="sb-name">{swatch(task_colour(n))}<strong>{escape(row["task"])}</strong>{tokens}</p>'
+    title = f'<p class="sb-name">{swatch(colour)}<strong>{escape(row["task"])}</strong>{tokens}</p>'
     if seen:
         return f'<div class="sb-card">{title}{readable(seen.text)}</div>'
     said_so = [

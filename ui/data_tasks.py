@@ -23,7 +23,7 @@ from ui.frame import opened
 from ui.html import button, figure, live_html, said, swatch
 from ui.messages import problem_list, told
 from ui.texts import t
-from ui.theme import task_colour
+from ui.theme import task_colours
 
 NUMBERS = [
     t(f"column.{name}") for name in ("rows", "in_training", "held_out", "prompt_length", "answer_length", "copies")
@@ -86,8 +86,8 @@ def table_html(
     head += "".join(f'<th scope="col">{escape(name)}</th>' for name in WORDS)
     whole = max(sum(counts.values()), 1)
     lines = [
-        _line(n, task, rows, rows / whole, held_out.get(task, 0), mix[task], draft, known.get(task), unknown)
-        for n, (task, rows) in enumerate(counts.items())
+        _line(colour, task, rows, rows / whole, held_out.get(task, 0), mix[task], draft, known.get(task), unknown)
+        for (task, rows), colour in zip(counts.items(), task_colours(counts).values(), strict=True)
     ]
     return (
         f'<div class="sb-scroll"><table class="sb-table sb-tasks"><thead><tr>{head}</tr></thead>'
@@ -97,7 +97,7 @@ def table_html(
 
 
 def _line(
-    n: int,
+    colour: str,
     task: str,
     rows: int,
     part: float,
@@ -122,7 +122,7 @@ def _line(
     actions = button(t("tasks.browse"), kind="link", act="browse", task=task)
     actions += button(t("tasks.split"), kind="link", act="split", task=task)
     actions += button(t("tasks.drop"), kind="link", act="drop", task=task)
-    title = f'<span class="sb-name">{swatch(task_colour(n))}{name}</span><div class="sb-row-actions">{actions}</div>'
+    title = f'<span class="sb-name">{swatch(colour)}{name}</span><div class="sb-row-actions">{actions}</div>'
     return f'<tr><th scope="row" class="name">{title}</th>{numbers}{_words(known, unknown)}</tr>'
 
 

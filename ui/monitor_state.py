@@ -23,7 +23,7 @@ from core.spec import RunSpec
 from core.task_states import Goal, TaskState, goals, states
 from ui.plots import Frame
 from ui.texts import t
-from ui.theme import task_colour
+from ui.theme import task_colours
 
 BUDGET_S = 0.4  # for reading a long run at one refresh; it goes on at the next
 SPANS = ("all", "half", "1000", "200")
@@ -85,7 +85,7 @@ class Known:
     @cached_property
     def colours(self) -> dict[str, str]:
         """The colour of each task."""
-        return {task: task_colour(n) for n, task in enumerate(self.series.tasks)}
+        return task_colours(self.series.tasks)
 
     @cached_property
     def alerts(self) -> tuple[Alert, ...]:

@@ -17,7 +17,7 @@ from core.routing import RoutingTable
 from core.services import SERVICES, Scored
 from core.spec import DEFAULT_ROUTE, Draft, Normalisation
 from ui.preview_trials import TRIALS, Trial
-from ui.theme import task_colour
+from ui.theme import task_colours
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,10 @@ class Known:
 
     @cached_property
     def colours(self) -> dict[str, str]:
-        """The colour of each task: those of the data first, in their order."""
+        """The colour of each task: those of the data first."""
         data = rows_report(self.draft).data
         there = self.scored.preview.tasks if self.scored.preview else ()
-        tasks = dict.fromkeys([*(task_counts(data.train) if data else ()), *there])
-        return {task: task_colour(n) for n, task in enumerate(tasks)}
+        return task_colours(task_counts(data.train) if data else (), there)
 
     @cached_property
     def reports(self) -> tuple[TaskReport, ...]:

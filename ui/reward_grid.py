@@ -12,7 +12,7 @@ from core.routing import RoutingTable
 from core.spec import DEFAULT_ROUTE, Route, Routes, field_path
 from ui.html import attributes, figure, swatch
 from ui.texts import t
-from ui.theme import task_colour
+from ui.theme import task_colours
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def grid_html(
     """The grid: a line for each task of the data, for each task that only the routes know, and for the default route.
 
     Args:
-        counts: rows of each task, in the order of colours.
+        counts: rows of each task.
         routes: the routing table.
         cells: (task, reward) -> what the samples say.
         problems: of the routing table, marked in the cells that they name.
@@ -56,10 +56,8 @@ def grid_html(
     strangers = [task for task in routes if task not in counts and task != DEFAULT_ROUTE]
     tasks = [*counts, *strangers, DEFAULT_ROUTE]
     head = "".join(f'<th scope="col" class="reward">{escape(key)}</th>' for key in table.keys)
-    lines = [
-        _line(task, task_colour(n) if task in counts else "", counts.get(task), table, cells, problems, chosen)
-        for n, task in enumerate(tasks)
-    ]
+    colours = task_colours(counts)
+    lines = [_line(task, colours.get(task, ""), counts.get(task), table, cells, problems, chosen) for task in tasks]
     return (
         f'<div class="sb-scroll"><table class="sb-table sb-grid" aria-describedby="grid-caption"><thead><tr>'
         f'<th scope="col">{escape(t("column.task"))}</th>{head}<th></th></tr></thead>'

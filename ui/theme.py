@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Iterable
 from pathlib import Path
 
 import gradio as gr
@@ -20,6 +21,17 @@ STYLESHEET = Path(__file__).with_name("theme.css")
 def theme() -> gr.themes.Base:
     """Gradio's default shapes in calm colours and system fonts."""
     return gr.themes.Default(primary_hue="blue", neutral_hue="slate", font=SANS, font_mono=MONO)
+
+
+def task_colours(tasks: Iterable[str], others: Iterable[str] = ()) -> dict[str, str]:
+    """The colour of each task, in the order given; by its name among them, so that it stays where the order changes.
+
+    Those of `others` come after all of `tasks`.
+    """
+    given, more = list(tasks), list(others)
+    ranked = dict.fromkeys([*sorted(given), *sorted(more)])
+    ranks = {task: n for n, task in enumerate(ranked)}
+    return {task: task_colour(ranks[task]) for task in dict.fromkeys([*given, *more])}
 
 
 def task_colour(index: int) -> str:

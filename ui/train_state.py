@@ -18,7 +18,7 @@ from core.readiness import report
 from core.services import SERVICES
 from core.spec import Draft
 from ui.preview_probes import Probed, draft_token, probing
-from ui.theme import task_colour
+from ui.theme import task_colours
 
 Place = tuple[str, str]  # of a field, and whose task it is
 
@@ -117,7 +117,7 @@ class Known:
     @cached_property
     def colours(self) -> dict[str, str]:
         """Of each task, the same as on every page."""
-        return {task: task_colour(n) for n, task in enumerate(self.tasks)}
+        return task_colours(self.tasks)
 
     @cached_property
     def token(self) -> str:

@@ -16,7 +16,7 @@ from core.services import SERVICES
 from core.spec import RunSpec
 from core.tries import Tries
 from ui.texts import t
-from ui.theme import task_colour
+from ui.theme import task_colours
 
 TRIES = Tries(SERVICES)
 
@@ -128,5 +128,5 @@ def model_label(name: str) -> str:
 
 
 def colours(tasks: list[str]) -> dict[str, str]:
-    """The colour of each task, in the order of the run's rewards."""
-    return {task: task_colour(n) for n, task in enumerate(tasks)}
+    """The colour of each task."""
+    return task_colours(tasks)

@@ -11,7 +11,7 @@ from ui.monitor_figures import heat_figure, overlay_figure, parts_figure, reward
 from ui.monitor_state import columns
 from ui.monitor_training import errors_figure, signal_figure, training_figure
 from ui.plots import Frame, axis_range, plot, rounded
-from ui.theme import OKABE_ITO, task_colour
+from ui.theme import OKABE_ITO, task_colour, task_colours
 
 FRAME = Frame(0, 10, 4, "run")
 RECORDS = (
@@ -219,3 +219,10 @@ def test_long_names_are_cut():
 def test_numbers_are_sent_in_four_digits_whatever_their_size():
     values = [0.123456, 1234567.0, -3.14159e-7, 0.0, float("nan"), 99999.0, 1e-300]
     assert rounded(values) == [0.1235, 1235000.0, -3.142e-7, 0.0, None, 100000.0, 1e-300]
+
+
+def test_a_tasks_colour_does_not_depend_on_the_order_of_tasks():
+    first, second = task_colours(["b", "a", "c"]), task_colours(["c", "b", "a"])
+    assert first == second
+    assert list(first) == ["b", "a", "c"]
+    assert task_colours(["b", "a"], ["0", "a"]) == {"b": OKABE_ITO[1], "a": OKABE_ITO[0], "0": OKABE_ITO[2]}
