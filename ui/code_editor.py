@@ -58,8 +58,8 @@ def draw_editor(project: Project, name: str, columns: Sequence[str], code: gr.Co
     gr.on(
         [one.input, other.input],
         told(lambda new, old: diff_html(project, name, old, new)),
-        [one, other],
-        changes,
+        inputs_kwargs={"new": one, "old": other},
+        outputs=changes,
         api_visibility="private",
     )
     restore.click(

@@ -75,10 +75,11 @@ def build(project: gr.Textbox) -> tuple[Section, gr.State, list[Any]]:
                 elem_id="browse-split",
             )
         rows = live_html("browse-rows")
-    filters = [task, text, split]
+    filters, looking = [task, text, split], {"name": project, "before": query}
+    asked = {**looking, "task": task, "text": text, "split": split}
     for event in (task.input, text.change, split.input):
-        event(sought, [project, query, *filters], [query, rows], trigger_mode="always_last", **QUIET)
-    rows.click(turned, [project, query], [query, rows], **QUIET)
+        event(sought, outputs=[query, rows], inputs_kwargs=asked, trigger_mode="always_last", **QUIET)
+    rows.click(turned, outputs=[query, rows], inputs_kwargs=looking, **QUIET)
     return Section([box, rows, query, *filters]), query, filters
 
 
@@ -111,13 +112,14 @@ def sought(name: str, before: Query, task: str | None, text: str, split: str) ->
 
 
 @told
-def turned(name: str, query: Query, event: gr.EventData) -> tuple[Query, str]:
+def turned(name: str, before: Query, event: gr.EventData) -> tuple[Query, str]:
     """Another page, or from a single row back to what the filters say."""
+    query = before
     match said(event):
         case {"act": "turn", "offset": str(offset)}:
-            query = replace(query, offset=int(offset))
+            query = replace(before, offset=int(offset))
         case {"act": "all"}:
-            query = replace(query, place="", offset=0)
+            query = replace(before, place="", offset=0)
     return query, rows_html(look(opened(name)), query)
 
 

@@ -48,9 +48,9 @@ def build(project: gr.Textbox) -> Section:
         table = live_html("data-columns")
     first = live_html("first-rows")
     done = [
-        prompt.input(choose_prompt, [project, prompt], None, **LAST_CHOICE),
-        task.input(choose_task, [project, task], None, **LAST_CHOICE),
-        answer.input(choose_answer, [project, answer], None, **LAST_CHOICE),
+        prompt.input(choose_prompt, inputs_kwargs={"name": project, "column": prompt}, **LAST_CHOICE),
+        task.input(choose_task, inputs_kwargs={"name": project, "column": task}, **LAST_CHOICE),
+        answer.input(choose_answer, inputs_kwargs={"name": project, "column": answer}, **LAST_CHOICE),
         table.input(edited, [project], None, **EVERY_EDIT),
         first.click(apply_template, [project], None, api_visibility="private"),
     ]

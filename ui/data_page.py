@@ -63,8 +63,8 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
     browse, query, filters = data_browse.build(project)
     seen, goto = gr.State(), gr.Textbox(visible=False)
     below = [*source.outputs, *tags.outputs, *tasks.outputs, *columns.outputs, *browse.outputs]
-    outputs, inputs = [head, *below, seen], [query, *form]
-    draw = {"inputs": [project, seen, *inputs], "outputs": outputs, **QUIET}
+    outputs, inputs = [head, *below, seen], {"query": query, **dict(zip(("within", "column"), form, strict=True))}
+    draw = {"inputs_kwargs": {"name": project, "seen": seen, **inputs}, "outputs": outputs, **QUIET}
     jump = [query, *filters, goto, fold, page, within]
     shown = partial(show, len(below))
     for listener in (

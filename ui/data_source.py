@@ -86,9 +86,22 @@ def build(project: gr.Textbox) -> Section:
             examples = live_html("examples", example_buttons())
     gym.select(gym_choices, None, names, api_visibility="private")
     done = [
-        upload.upload(use_upload, [project, upload, how], upload, api_visibility="private"),
-        load.click(use_hub, [project, hub, config, split], None, api_visibility="private"),
-        make.click(use_gym, [project, names, size, seed], None, api_visibility="private"),
+        upload.upload(
+            use_upload,
+            outputs=upload,
+            inputs_kwargs={"name": project, "files": upload, "how": how},
+            api_visibility="private",
+        ),
+        load.click(
+            use_hub,
+            inputs_kwargs={"name": project, "hub": hub, "config": config, "split": split},
+            api_visibility="private",
+        ),
+        make.click(
+            use_gym,
+            inputs_kwargs={"name": project, "names": names, "size": size, "seed": seed},
+            api_visibility="private",
+        ),
         examples.click(example_clicked, [project], None, api_visibility="private"),
     ]
     return Section([box, how], done)

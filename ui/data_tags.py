@@ -58,7 +58,11 @@ def build(project: gr.Textbox, lost: gr.HTML) -> tuple[Section, gr.Accordion, gr
         table.input(edited, [project], None, **EVERY_EDIT),
         table.click(clicked, [project], None, **EVERY_EDIT),
         add.click(
-            add_a_rule, [project, column, condition, value, task, within], [value, task], api_visibility="private"
+            add_a_rule,
+            outputs=[value, task],
+            inputs_kwargs={"name": project, "within": within}
+            | {"column": column, "condition": condition, "value": value, "task": task},
+            api_visibility="private",
         ),
     ]
     chosen = [gr.Textbox(ALL, visible=False), gr.Textbox(PROMPT, visible=False)]

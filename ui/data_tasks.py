@@ -45,7 +45,7 @@ def build(project: gr.Textbox) -> Section:
     done = [
         table.input(edited, [project], None, **EVERY_EDIT),
         table.click(clicked, [project], None, **EVERY_EDIT),
-        mixing.input(mix, [project, mixing], None, **LAST_CHOICE),
+        mixing.input(mix, inputs_kwargs={"name": project, "strategy": mixing}, **LAST_CHOICE),
         held_out.input(hold_out, [project], None, **EVERY_EDIT),
     ]
     return Section([box, table, chart, mixing, held_out], done)

@@ -65,17 +65,18 @@ class View:
     """A page as the frame sees it.
 
     Attributes:
-        show: (project, seen, *inputs) -> updates of the outputs; all `gr.skip()` where `seen` says nothing is new.
+        show: (name, seen, **inputs) -> updates of the outputs, for the project of a name; all `gr.skip()` where `seen`
+            says nothing is new.
         seen: holds the token of what is shown; the last of the outputs.
         outputs: what `show` updates, `seen` last.
-        inputs: what it needs beside project and seen.
+        inputs: what it needs beside project and seen, by the names of its parameters.
         links: components that other pages connect to.
     """
 
     show: Callable[..., tuple[Any, ...]]
     seen: gr.State
     outputs: list[Any]
-    inputs: list[Any] = field(default_factory=list)
+    inputs: dict[str, Any] = field(default_factory=dict)
     links: dict[str, Any] = field(default_factory=dict)
 
 
@@ -150,7 +151,8 @@ def _connect(frame: Frame, app: gr.Blocks) -> None:
     gr.Timer(BEAT_S).tick(beat, None, None, trigger_mode="multiple", **QUIET)
     seen = gr.State()
     outputs = [frame.nav, frame.strip, frame.picker, frame.project, seen]
-    asked[0].change(show_frame, [frame.page, frame.project, seen], outputs, **QUIET)
+    shown = {"page": frame.page, "name": frame.project, "seen": seen}
+    asked[0].change(show_frame, outputs=outputs, inputs_kwargs=shown, **QUIET)
     for ask, view in zip(asked[1:], frame.views.values(), strict=True):
         _connect_page(frame.project, ask, view)
 
@@ -159,13 +161,14 @@ def _connect_page(project: gr.Textbox, ask: gr.Textbox, view: View) -> None:
     """Show a page when it is opened, when the project is another one, and when its files have changed."""
     told_last = gr.State("")
 
-    def show(project: str, last: str, seen: Any, *inputs: Any) -> tuple[Any, ...]:
+    def show(name: str, last: str, seen: Any, **inputs: Any) -> tuple[Any, ...]:
         try:
-            return *view.show(project, seen, *inputs), ""
+            return *view.show(name, seen, **inputs), ""
         except UserError as error:
             return *(gr.skip(),) * len(view.outputs), told_once(error, last)
 
-    ask.change(show, [project, told_last, view.seen, *view.inputs], [*view.outputs, told_last], **QUIET)
+    shown = {"name": project, "last": told_last, "seen": view.seen, **view.inputs}
+    ask.change(show, outputs=[*view.outputs, told_last], inputs_kwargs=shown, **QUIET)
 
 
 def open_address(request: gr.Request) -> tuple[str, str]:

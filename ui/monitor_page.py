@@ -151,8 +151,9 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
     }
     tabs = _build_tabs(made)
     outputs = [picker, *(made[part.name] for part in PARTS), seen]
-    inputs = [run, tab, look, width]
-    refresh = {"fn": show_open, "inputs": [page, project, seen, *inputs], "outputs": outputs, **QUIET}
+    inputs = {"run_id": run, "tab": tab, "look": look, "width": width}
+    shown = {"page": page, "name": project, "seen": seen, **inputs}
+    refresh = {"fn": show_open, "inputs_kwargs": shown, "outputs": outputs, **QUIET}
     gr.on([run.change, tab.change], None, [run, tab], None, js=PUT_INTO_URL, api_visibility="private")
     gr.on([run.change, tab.change, width.change], **refresh)
     page.change(None, None, width, js=WIDTH, api_visibility="private")
@@ -197,9 +198,7 @@ def _build_tab(name: str, made: dict[str, Any]) -> None:
             made["settings"] = gr.Code(language="yaml", interactive=False, show_label=False, elem_id="settings")
 
 
-def show(
-    project: str, seen: Any, run_id: str | None, tab: str | None, look: Look, width: float | None
-) -> tuple[Any, ...]:
+def show(name: str, seen: Any, run_id: str | None, tab: str | None, look: Look, width: float | None) -> tuple[Any, ...]:
     """What has changed since `seen`, whatever project is open."""
     lines = run_lines()
     before = seen or {}
@@ -212,9 +211,9 @@ def show(
     return (picker, *drawn, gr.skip() if tokens == before else tokens)
 
 
-def show_open(page: str, *rest: Any) -> tuple[Any, ...]:
+def show_open(page: str, **shown: Any) -> tuple[Any, ...]:
     """The same where the page is open; the frame shows it when it is opened."""
-    return show(*rest) if page == "monitor" else (gr.skip(),) * (len(PARTS) + 2)
+    return show(**shown) if page == "monitor" else (gr.skip(),) * (len(PARTS) + 2)
 
 
 def _parts(now: Known, tab: str, look: Look, width: int, before: dict[str, Any], tokens: dict[str, Any]) -> list[Any]:

@@ -155,12 +155,13 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
         with gr.Accordion(t("preview.take_away"), open=False, elem_id="take-away"):
             made["download"] = _live("preview-download")
     outputs = [*(made[part.name] for part in PARTS), *sources.settings, sources.run, seen]
-    refresh = {"fn": show, "inputs": [project, seen, choice], "outputs": outputs, **QUIET}
+    inputs = {"name": project, "seen": seen, "choice": choice}
+    refresh = {"fn": show, "inputs_kwargs": inputs, "outputs": outputs, **QUIET}
     sources.connect(project, refresh)
     _connect(project, page, choice, made, refresh)
     _connect_comparison(project, choice, made, save, refresh)
     offer(made["download"], download, project)
-    return View(show, seen, outputs, [choice])
+    return View(show, seen, outputs, {"choice": choice})
 
 
 def _live(elem_id: str, js: str = LISTEN) -> gr.HTML:
@@ -191,21 +192,22 @@ def _comparison(made: dict[str, Any]) -> dict[str, Any]:
 def _connect(
     project: gr.Textbox, page: gr.Textbox, choice: gr.State, made: dict[str, Any], refresh: dict[str, Any]
 ) -> None:
-    looking = [made[name] for name in ("overview", "groups")]
+    looking, looked = [made[name] for name in ("overview", "groups")], {"name": project, "choice": choice}
     for trigger in (*(part.click for part in looking), made["groups"].input):
-        trigger(look, [project, choice], choice, **IN_TURN).then(**refresh)
+        trigger(look, outputs=choice, inputs_kwargs=looked, **IN_TURN).then(**refresh)
     for name in ("status", "note", "details", "probes", "comparison"):
         made[name].click(told(act), project, page, **QUIET).then(**refresh)
-    made["weights"].input(told(moved), refresh["inputs"], refresh["outputs"], **IN_TURN)
+    made["weights"].input(told(moved), outputs=refresh["outputs"], inputs_kwargs=refresh["inputs_kwargs"], **IN_TURN)
 
 
 def _connect_comparison(
     project: gr.Textbox, choice: gr.State, made: dict[str, Any], save: dict[str, Any], refresh: dict[str, Any]
 ) -> None:
-    against = [project, choice, made["against"]]
-    made["against"].input(choose_against, against, choice, **QUIET).then(**refresh)
-    save["go"].click(told(compare), against, choice, **QUIET).then(**refresh)
-    save["save"].click(told(save_table), [project, save["name"]], save["name"], **QUIET).then(**refresh)
+    against = {"name": project, "choice": choice, "against": made["against"]}
+    made["against"].input(choose_against, outputs=choice, inputs_kwargs=against, **QUIET).then(**refresh)
+    save["go"].click(told(compare), outputs=choice, inputs_kwargs=against, **QUIET).then(**refresh)
+    called = {"name": project, "called": save["name"]}
+    save["save"].click(told(save_table), outputs=save["name"], inputs_kwargs=called, **QUIET).then(**refresh)
 
 
 def show(name: str, seen: Any, choice: Choice) -> tuple[Any, ...]:

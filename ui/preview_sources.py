@@ -99,7 +99,7 @@ class Sources:
         model |= {"temperature": self.temperature}
         self.sample.click(told(sample), None, None, inputs_kwargs=add | model, **QUIET).then(**refresh)
         typed = where | {"task": self.task, "row": self.row, "text": self.text}
-        self.task.input(typed_rows, [project, self.task], self.row, **QUIET)
+        self.task.input(typed_rows, outputs=self.row, inputs_kwargs={"name": project, "task": self.task}, **QUIET)
         self.add_typed.click(told(bring_typed), None, self.text, inputs_kwargs=typed, **QUIET).then(**refresh)
         file = add | {"file": self.file}
         self.file.upload(told(bring_file), None, self.file, inputs_kwargs=file, **QUIET).then(**refresh)

@@ -48,8 +48,9 @@ def build(project: gr.Textbox, opener: gr.Button) -> None:
             delete = gr.Button(t("menu.delete"), variant="stop", size="sm", min_width=110, elem_id="delete-project")
     private = {"api_visibility": "private"}
     new.click(told(made), name, project, **private)
-    rename.click(told(renamed), [project, name], project, **private)
-    copy.click(told(copied), [project, name], project, **private)
+    named = {"project": project, "name": name}
+    rename.click(told(renamed), outputs=project, inputs_kwargs=named, **private)
+    copy.click(told(copied), outputs=project, inputs_kwargs=named, **private)
     offer(whole, zipped, project)
     offer(alone, written, project)
     bring.upload(told(imported), bring, project, **private)

@@ -34,8 +34,9 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
     note = live_html("grid-note")
     chosen, seen = gr.State(), gr.State()
     outputs = [grid, note, seen]
-    refresh = {"fn": show, "inputs": [project, seen, chosen], "outputs": outputs, **QUIET}
-    grid.click(clicked, [project, chosen], [chosen, page], api_visibility="private").then(**refresh)
+    looking = {"name": project, "chosen": chosen}
+    refresh = {"fn": show, "inputs_kwargs": {**looking, "seen": seen}, "outputs": outputs, **QUIET}
+    grid.click(clicked, outputs=[chosen, page], inputs_kwargs=looking, api_visibility="private").then(**refresh)
     note.click(note_clicked, [project], [page], api_visibility="private").then(**refresh)
 
     # One at a time: two renders of one tab at once change what gradio goes through ("dictionary changed size").
@@ -49,7 +50,7 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
             draw_panel(opened(name), what, chosen)
 
     chosen.change(**refresh)
-    return View(show, seen, outputs, [chosen])
+    return View(show, seen, outputs, {"chosen": chosen})
 
 
 def show(name: str, seen: Any, chosen: Chosen | None) -> tuple[Any, ...]:

@@ -110,22 +110,22 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
     made["summary"] = live_html("train-summary")
     with gr.Row(elem_id="train-columns"):
         with gr.Column(scale=3, min_width=320):
-            inputs = _settings(made)
+            _settings(made)
         with gr.Column(scale=2, min_width=300):
             _findings(made)
     look, seen, started, goto = gr.State(Look()), gr.State(), gr.Textbox(visible=False), gr.Textbox(visible=False)
     shown = [*(made[part.name] for part in PARTS), made["spec"], seen]
-    reading = [made["spec"], look, made["words"], made["only"]]
-    refresh = {"fn": show, "inputs": [project, seen, *reading], "outputs": shown, **QUIET}
+    inputs = {"text": made["spec"], "look": look, "words": made["words"], "only": made["only"]}
+    refresh = {"fn": show, "inputs_kwargs": {"name": project, "seen": seen, **inputs}, "outputs": shown, **QUIET}
     _connect_settings(project, look, seen, made, refresh)
     _connect_findings(project, page, look, made, goto, refresh)
-    taken = [project, made["spec"], seen]
-    made["start"].click(start, taken, [started, page], api_visibility="private")
-    return View(show, seen, shown, inputs=[made["spec"], look, *inputs], links={"started": started})
+    taken = {"name": project, "text": made["spec"], "seen": seen}
+    made["start"].click(start, outputs=[started, page], inputs_kwargs=taken, api_visibility="private")
+    return View(show, seen, shown, inputs, {"started": started})
 
 
-def _settings(made: dict[str, Any]) -> list[Any]:
-    """Presets, the four views of the settings, and the file; what the views depend on."""
+def _settings(made: dict[str, Any]) -> None:
+    """Presets, the four views of the settings, and the file."""
     made["presets"] = live_html("train-presets")
     with gr.Tabs(selected="simple", elem_id="train-views") as made["views"]:
         with gr.Tab(t("train.simple"), id="simple"):
@@ -150,7 +150,6 @@ def _settings(made: dict[str, Any]) -> list[Any]:
             )
             made["export"] = gr.Button(t("take.export"), elem_id="export-spec", size="sm")
         made["command"] = gr.HTML("", elem_id="train-command", js_on_load=READ, elem_classes="live")
-    return [made["words"], made["only"]]
 
 
 def _form_html(elem_id: str) -> gr.HTML:
@@ -169,16 +168,18 @@ def _findings(made: dict[str, Any]) -> None:
 def _connect_settings(
     project: gr.Textbox, look: gr.State, seen: gr.State, made: dict[str, Any], refresh: dict[str, Any]
 ) -> None:
-    after = {**refresh, "js": REMEMBER_FOCUS}
+    after, looking = {**refresh, "js": REMEMBER_FOCUS}, {"name": project, "look": look}
     for name in ("simple", "advanced", "tasks"):
         for event in (made[name].input, made[name].click):
-            event(told(edited), [project, look], look, **IN_TURN).then(**after).then(None, js=RESTORE_FOCUS, **PRIVATE)
-    typed = [project, made["spec"], look, seen]
-    made["spec"].input(save, typed, look, trigger_mode="always_last", **QUIET).then(**refresh)
+            kept = event(told(edited), outputs=look, inputs_kwargs=looking, **IN_TURN)
+            kept.then(**after).then(None, js=RESTORE_FOCUS, **PRIVATE)
+    typed = {**looking, "text": made["spec"], "seen": seen}
+    made["spec"].input(save, outputs=look, inputs_kwargs=typed, trigger_mode="always_last", **QUIET).then(**refresh)
     for box in ("words", "only"):
         made[box].input(**{**refresh, "trigger_mode": "always_last"})
     offer(made["export"], lambda name: train_presets.write_spec(opened(name)), project)
-    made["import"].upload(told(take), [project, made["import"], look], look, **QUIET).then(**refresh)
+    file = {**looking, "file": made["import"]}
+    made["import"].upload(told(take), outputs=look, inputs_kwargs=file, **QUIET).then(**refresh)
 
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
@@ -193,7 +194,8 @@ def _connect_findings(
     refresh: dict[str, Any],
 ) -> None:
     for name in ("presets", "problems", "forecast", "estimate"):
-        made[name].click(told(act), [project, look], look, **QUIET).then(**refresh)
+        looking = {"name": project, "look": look}
+        made[name].click(told(act), outputs=look, inputs_kwargs=looking, **QUIET).then(**refresh)
     made["problems"].click(mend, None, [page, made["views"], made["words"], made["only"], goto], **QUIET).then(
         **refresh
     ).then(None, goto, None, js=GO, **PRIVATE)

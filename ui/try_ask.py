@@ -69,7 +69,8 @@ class Ask:
     def connect(self, run: gr.Textbox, adapter: gr.Textbox, refresh: dict[str, Any]) -> None:
         """Let the form ask; `refresh` shows what comes of it."""
         self.what.input(kind_chosen, self.what, [self.row, self.own], **QUIET)
-        self.task.input(told(rows_of_task), [run, self.task], self.row, **QUIET)
+        chosen = {"run_id": run, "task": self.task}
+        self.task.input(told(rows_of_task), outputs=self.row, inputs_kwargs=chosen, **QUIET)
         given: dict[str, Any] = {"run": run, "adapter": adapter, "what": self.what, "task": self.task, "row": self.row}
         given |= {"text": self.text, "reference": self.reference, "who": self.who}
         given |= {"temperature": self.temperature, "max_completion_length": self.tokens, "seed": self.seed}

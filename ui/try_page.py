@@ -119,12 +119,13 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
         with gr.Tab(t("try.export"), id="export"):
             hub = _exports(made)
     outputs = [*(made[part.name] for part in PARTS), *form.outputs, evaluation.tokens, run, adapter, seen]
-    inputs = [run, adapter, look]
-    refresh = {"fn": show, "inputs": [project, seen, *inputs], "outputs": outputs, **QUIET}
+    inputs = {"run": run, "adapter": adapter, "look": look}
+    refresh = {"fn": show, "inputs_kwargs": {"name": project, "seen": seen, **inputs}, "outputs": outputs, **QUIET}
     for part in (form, evaluation, hub):
         part.connect(run, adapter, refresh)
     _connect(page, inputs, made, refresh)
-    gr.on([send.click, more.submit], told(try_ask.follow), [run, more], more, **QUIET).then(**refresh)
+    asked = {"run": run, "text": more}
+    gr.on([send.click, more.submit], told(try_ask.follow), outputs=more, inputs_kwargs=asked, **QUIET).then(**refresh)
     made["bring"].upload(told(try_export.bring), made["bring"], [made["bring"], run], **QUIET).then(**refresh)
     return View(show, seen, outputs, inputs, {"run": run})
 
@@ -145,16 +146,17 @@ def _exports(made: dict[str, Any]) -> try_export.Hub:
     return hub
 
 
-def _connect(page: gr.Textbox, inputs: list[Any], made: dict[str, Any], refresh: dict[str, Any]) -> None:
-    run, adapter, look = inputs
+def _connect(page: gr.Textbox, inputs: dict[str, Any], made: dict[str, Any], refresh: dict[str, Any]) -> None:
+    run, adapter, look = inputs.values()
+    judged = {"look": look, "run": run}
     made["runs"].input(lambda chosen: (chosen, ""), made["runs"], [run, adapter], **QUIET).then(**refresh)
     made["adapters"].input(lambda chosen: chosen, made["adapters"], adapter, **QUIET).then(**refresh)
     run.change(None, run, None, js=PUT_INTO_URL, api_visibility="private")
     made["head"].click(go, None, page, **QUIET)
     made["talk"].click(told(try_ask.talk), run, None, **QUIET).then(**refresh)
-    made["progress"].click(told(try_evaluate.act), [look, run], look, **IN_TURN).then(**refresh)
-    made["results"].input(told(try_evaluate.act), [look, run], look, **IN_TURN).then(**refresh)
-    made["files"].click(told(try_export.act), [run, adapter], None, **QUIET).then(**refresh)
+    made["progress"].click(told(try_evaluate.act), outputs=look, inputs_kwargs=judged, **IN_TURN).then(**refresh)
+    made["results"].input(told(try_evaluate.act), outputs=look, inputs_kwargs=judged, **IN_TURN).then(**refresh)
+    made["files"].click(told(try_export.act), inputs_kwargs={"run": run, "adapter": adapter}, **QUIET).then(**refresh)
     made["fast"].tick(**refresh)
 
 
