@@ -174,7 +174,7 @@ def set_share(draft: Draft, task: str, percent: str) -> Draft:
         mend = "Write a number above 0, at most 100, or nothing."
         raise UserError(Problem(f"share of {task}", f"{percent!r:.40} is no part of a batch in %.", mend)) from None
     tasks = {**draft.tasks, task: spec}
-    if not spec.model_dump(exclude_none=True):
+    if spec == TaskSpec():
         del tasks[task]
     return draft.model_copy(update={"tasks": tasks})
 

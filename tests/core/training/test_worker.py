@@ -133,14 +133,18 @@ class TestEndings:
     @pytest.mark.parametrize(
         ("schedule", "breaks_at"),
         [
-            pytest.param({"max_steps": 6, "save_steps": 2}, 3, id="one generation a step"),
             pytest.param({"max_steps": 8, "save_steps": 3, "parts": ADAPTIVE}, 5, id="shares that follow the run"),
             pytest.param(
-                {"max_steps": 6, "save_steps": 2, "gradient_accumulation_steps": 2, "per_device_train_batch_size": 4},
-                3,
-                id="accumulated gradients",
+                {
+                    "max_steps": 8,
+                    "save_steps": 4,
+                    "num_iterations": 2,
+                    "gradient_accumulation_steps": 2,
+                    "per_device_train_batch_size": 4,
+                },
+                5,
+                id="accumulated gradients, two iterations",
             ),
-            pytest.param({"max_steps": 8, "save_steps": 4, "num_iterations": 2}, 5, id="two iterations"),
         ],
     )
     def test_a_resumed_run_is_the_run_that_was_not_broken(self, start, schedule, breaks_at):
