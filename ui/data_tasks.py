@@ -39,7 +39,8 @@ def build(project: gr.Textbox) -> Section:
             with gr.Column(scale=3, min_width=300):
                 chart = gr.Plot(show_label=False, container=False, elem_id="balance")
             with gr.Column(scale=2, min_width=260):
-                choices = [(t("mix.equal"), "equal"), (t("mix.natural"), "natural")]
+                names = {"equal": t("mix.equal"), "natural": t("mix.natural"), "temperature": t("mix.temperature")}
+                choices = [(name, strategy) for strategy, name in names.items()]
                 mixing = gr.Radio(choices, label=t("mix.label"), info=t("mix.help"), elem_id="mixing")
                 held_out = live_html("rows-per-task")
     done = [

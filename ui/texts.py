@@ -91,6 +91,7 @@ ENGLISH = {
     "mix.help": "What training sees of each task; a share in the table overrides it for that task.",
     "mix.equal": "equal: every task the same",
     "mix.natural": "natural: as the rows are",
+    "mix.temperature": "temperature: between the two",
     "mix.held_out": "Held-out rows per task",
     "mix.held_out_help": "Training never sees them; every task is evaluated on its own. At most a fifth of its rows.",
     "columns.title": "Columns",

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from toys import tagged_rows, write_rows
 
 from core.data import load_data, task_counts
-from core.spec import TaskSpec
+from core.spec import Mixing, TaskSpec
 
 
 @pytest.fixture
@@ -171,10 +171,13 @@ def test_rows_are_browsed_by_task_text_and_page_and_a_warning_leads_to_its_row(p
 
 
 def test_the_mix_and_the_held_out_rows_are_edited_here(page, project, tmp_path):
+    project.set(mixing=Mixing(adapt="worst"))
     rows = [{"task": "many" if n % 4 else "few", "prompt": f"{n}?"} for n in range(80)]
     upload(page, write_rows(tmp_path / "rows.jsonl", rows))
     share = page.get_by_label("Share of few in training, in %")
     expect(share).to_have_attribute("placeholder", "50")
+    page.get_by_label("temperature: between the two").check()
+    expect(share).to_have_attribute("placeholder", "36.6")
     page.get_by_label("natural: as the rows are").check()
     expect(share).to_have_attribute("placeholder", "25")
     enter(share, "40")
@@ -186,6 +189,7 @@ def test_the_mix_and_the_held_out_rows_are_edited_here(page, project, tmp_path):
     expect(head(page)).to_contain_text("and 4 held out")
     draft = project.draft()
     assert (draft.mixing.strategy, draft.tasks["few"].share, draft.data.held_out.rows_per_task) == ("natural", 0.4, 2)
+    assert draft.mixing.adapt == "worst", "the rest of the mixing stays"
 
 
 def test_other_rows_leave_the_users_own_rewards_alone(page, project, tmp_path):
