@@ -76,8 +76,12 @@ def main(root: Path) -> None:
     print(
         f"Held-out reward after {STEPS} steps of 32 completions, embedded model; mean ± standard deviation over seeds."
     )
-    print("Rows: " + ", ".join(f"{task} {n}" for task, n in ROWS.items()) + ". Rewards up to ")
-    print(", ".join(f"{task} {scale:g}" for task, scale in SCALE.items()) + ", divided by that here.\n")
+    print("Rows: " + ", ".join(f"{task} {n}" for task, n in ROWS.items()) + ".")
+    print(
+        "Highest rewards: "
+        + ", ".join(f"{task} {scale:g}" for task, scale in SCALE.items())
+        + "; divided by them here.\n"
+    )
     print("| way | seeds | " + " | ".join([*ROWS, "mean", "worst task", "worst / TRL's"]) + " |")
     print("|---" * (len(ROWS) + 5) + "|")
     base = next(one.before for one in found if one.way == "TRL")
