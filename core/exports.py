@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from core.child import run_child
 from core.errors import Cancelled, Problem, UserError
 from core.model_card import CARD, base_model, write_card
-from core.run_adapters import ADAPTER_CONFIG, STEP, RunAdapter
+from core.run_adapters import ADAPTER_CONFIG, FOR_RESUMING, STEP, RunAdapter
 from core.runs import RunFolder, runs_root
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ KINDS: tuple[Kind, ...] = ("adapter", "merged", "gguf", "run")
 BLOCK = 1 << 20
 CONVERTER = "convert_hf_to_gguf.py"
 # What a checkpoint or a result holds beside the adapter and its tokenizer is for resuming, or blank.
-LEFT_OUT = ("optimizer", "scheduler", "rng_state", "training_args", "trainer_state", "complete", "mixture", STEP, CARD)
+LEFT_OUT = (*FOR_RESUMING, STEP, CARD)
 
 Progress = Callable[[int, int], None]
 Asked = Callable[[], bool]

@@ -17,7 +17,8 @@ from core.preview import Preview
 from core.routing import sound
 from core.scores import SAME
 from core.signal import RewardSignal, TaskSignal
-from core.spec import DEFAULT_ROUTE, Normalisation, Route, field_path
+from core.spec import DEFAULT_ROUTE, Normalisation, Route
+from core.spec_errors import field_path
 
 SATURATED = 0.95  # share of scores at the highest
 REDUNDANT, CONFLICT = 0.95, -0.5  # correlations beyond which a pair is named

@@ -17,7 +17,7 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from core.documents import parse_yaml
 from core.errors import Problem, UserError, did_you_mean
-from core.spec import field_path
+from core.spec_errors import field_path
 
 Kind = Literal["number", "integer", "text", "long_text", "choice", "switch", "list", "object", "code"]
 

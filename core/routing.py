@@ -9,7 +9,8 @@ from typing import Literal
 from pydantic import ValidationError
 
 from core.errors import Problem, did_you_mean
-from core.spec import COMPLETION_IDS, DEFAULT_ROUTE, Route, Routes, field_path
+from core.spec import COMPLETION_IDS, DEFAULT_ROUTE, Route, Routes
+from core.spec_errors import field_path
 from core.weight_schedules import Gate
 from rewards import broken, declared, registry
 from rewards.declaration import Reward, RewardError

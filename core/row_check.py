@@ -22,7 +22,8 @@ from core.routing import RoutingTable, sound
 from core.scores import Scores
 from core.scoring import Scorer, ScoringCancelled
 from core.scoring_processes import ScoringProcesses
-from core.spec import COMPLETION_IDS, DEFAULT_ROUTE, Route, Routes, field_path
+from core.spec import COMPLETION_IDS, DEFAULT_ROUTE, Route, Routes
+from core.spec_errors import field_path
 
 if TYPE_CHECKING:
     from datasets import Dataset

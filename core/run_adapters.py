@@ -21,6 +21,8 @@ ADAPTER_CONFIG = "adapter_config.json"
 STEP = "step.json"  # beside a result: after how many training steps it was saved
 RESULT = "adapter"
 BEST = "best"
+# How names of files begin that a checkpoint holds beside an adapter and its tokenizer.
+FOR_RESUMING = ("optimizer", "scheduler", "rng_state", "training_args", "trainer_state", "complete", "mixture")
 
 Side = Literal["base", "adapter"]  # who answers: the run's model as it was, or with an adapter on it
 SIDES: tuple[Side, ...] = ("base", "adapter")

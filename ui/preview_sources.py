@@ -15,7 +15,8 @@ from core.errors import Problem, UserError
 from core.projects import Project
 from core.runs import RunFolder, all_runs, runs_root
 from core.sampling import ModelChoice
-from core.spec import Draft, field_path
+from core.spec import Draft
+from core.spec_errors import field_path
 from ui.frame import QUIET, opened
 from ui.messages import told
 from ui.preview_sampling import (

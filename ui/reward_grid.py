@@ -9,7 +9,8 @@ from html import escape
 from core.errors import Problem
 from core.preview_report import CellReport
 from core.routing import RoutingTable
-from core.spec import DEFAULT_ROUTE, Route, Routes, field_path
+from core.spec import DEFAULT_ROUTE, Route, Routes
+from core.spec_errors import field_path
 from ui.html import attributes, figure, swatch
 from ui.texts import t
 from ui.theme import task_colours

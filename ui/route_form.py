@@ -20,7 +20,8 @@ from core.reward_versions import save_version
 from core.route_edits import change_route, remove_route, route_of
 from core.routing import RoutingTable, check_routes
 from core.services import SERVICES
-from core.spec import DEFAULT_ROUTE, Draft, Route, field_path
+from core.spec import DEFAULT_ROUTE, Draft, Route
+from core.spec_errors import field_path
 from rewards import registry
 from rewards.declaration import Example, Reward
 from ui.code_editor import TRIED, draw_editor, try_on_samples

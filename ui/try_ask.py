@@ -13,7 +13,7 @@ from core.prompts import as_messages, as_text
 from core.run_adapters import SIDES, Side, find_adapter
 from core.runs import RunFolder
 from core.sampling import SamplingSettings
-from core.spec import field_path
+from core.spec_errors import form_faults
 from ui.frame import QUIET
 from ui.html import said
 from ui.messages import told
@@ -153,8 +153,7 @@ def sampling(**given: float | None) -> SamplingSettings:
     try:
         return SamplingSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore
     except ValidationError as error:
-        faults = [Problem(field_path(fault["loc"]), f"{fault['msg']}.") for fault in error.errors()]
-        raise UserError(faults) from None
+        raise form_faults(error) from None
 
 
 def chosen_row(run: RunFolder, task: str | None, number: str | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 from pydantic import ValidationError
 
-from core.errors import Problem, UserError
+from core.errors import UserError
 from core.estimates import Estimate
 from core.evaluation import (
     Evaluation,
@@ -28,7 +28,8 @@ from core.jobs import Job, about_run
 from core.progress import number, percent
 from core.run_adapters import SIDES, Side, find_adapter
 from core.services import SERVICES
-from core.spec import RunSpec, field_path
+from core.spec import RunSpec
+from core.spec_errors import form_faults
 from ui.frame import QUIET
 from ui.html import attributes, button, said, swatch
 from ui.messages import problem_list, told
@@ -84,8 +85,7 @@ def _settings(spec: RunSpec, **given: Any) -> Any:
     try:
         return evaluation_settings(spec, **given)
     except ValidationError as error:
-        faults = [Problem(field_path(fault["loc"]), f"{fault['msg']}.") for fault in error.errors()]
-        raise UserError(faults) from None
+        raise form_faults(error) from None
 
 
 def act(look: Look, run: str, event: gr.EventData) -> Look:

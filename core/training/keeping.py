@@ -11,15 +11,13 @@ from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
-from core.convergence import best, evaluations, frozen, without_better
+from core.convergence import Evaluation, best, evaluations, frozen, without_better
 from core.following import follow
 from core.routing import RoutingTable, is_trained
-from core.run_adapters import best_folders
+from core.run_adapters import FOR_RESUMING, best_folders
 from core.runs import RunFolder, checkpoint_step
 from core.spec import RunSpec
 from core.task_states import goals, states, task_bounds
-
-FOR_RESUMING = ("optimizer*", "scheduler*", "rng_state*", "trainer_state*", "training_args*", "complete*", "mixture*")
 
 
 class Keeper:
@@ -45,7 +43,7 @@ class Keeper:
 
         It ends at the very evaluation at which patience is used up, and a run that is extended then when it is again.
         """
-        found = evaluations(follow(self._run).held_out, self._bounds, self._convergence, self._settings)
+        found = self._evaluations()
         top = best(found)
         if top is not None and top.step == found[-1].step:
             self._keep(top.step, model, tokenizer)
@@ -67,11 +65,14 @@ class Keeper:
 
     def recover(self, checkpoint: Path) -> None:
         """Take the best adapter from a checkpoint of the same step, where a kill came before it was saved."""
-        top = best(evaluations(follow(self._run).held_out, self._bounds, self._convergence, self._settings))
+        top = best(self._evaluations())
         step = checkpoint_step(checkpoint)
         if top is not None and top.step == step and not (self._run.best / f"step-{step}").exists():
-            shutil.copytree(checkpoint, self._scratch(), ignore=shutil.ignore_patterns(*FOR_RESUMING))
+            shutil.copytree(checkpoint, self._scratch(), ignore=_for_resuming)
             self._take_in(step)
+
+    def _evaluations(self) -> list[Evaluation]:
+        return evaluations(follow(self._run).held_out, self._bounds, self._convergence, self._settings)
 
     def _keep(self, step: int, model: Any, tokenizer: Any) -> None:
         scratch = self._scratch()
@@ -86,11 +87,18 @@ class Keeper:
 
     def _take_in(self, step: int) -> None:
         """Put what was saved in its place, whole, and let go of what no resume can come back to."""
-        (self._run.best / ".tmp").rename(self._run.best / f"step-{step}")
+        folder = self._run.best / f"step-{step}"
+        shutil.rmtree(folder, ignore_errors=True)  # where the same evaluation was made before, and its record is gone
+        (self._run.best / ".tmp").rename(folder)
         safe = max((checkpoint_step(one) for one in self._run.whole_checkpoints()), default=-1)
         for old in best_folders(self._run)[1:]:
             if any(checkpoint_step(old) < checkpoint_step(one) <= safe for one in best_folders(self._run)):
                 shutil.rmtree(old)
+
+
+def _for_resuming(_: str, names: list[str]) -> list[str]:
+    """Of the files of a checkpoint, those that are no part of its adapter."""
+    return [name for name in names if name.startswith(FOR_RESUMING)]
 
 
 def rewind_best(run: RunFolder, step: int) -> None:

@@ -78,6 +78,11 @@ class TestKeeper:
         evaluate(run, keeper(), 3, 0.4)
         assert find_adapter(run, BEST).step == 2
 
+    def test_an_evaluation_that_is_made_again_takes_the_place_of_the_first(self, run, keeper):
+        for _ in range(2):
+            evaluate(run, keeper(), 1, 0.5)
+        assert kept(run) == [1]
+
     def test_a_run_ends_when_patience_is_used_up_and_goes_on_when_it_is_extended(self, run, keeper):
         rewards = [0.5, 0.4, 0.3, 0.2, 0.1]
         said = [evaluate(run, keeper(patience=2), step, reward) for step, reward in enumerate(rewards)]
