@@ -39,6 +39,14 @@ def task(page, name):
     return page.locator("#grid th.task").filter(has_text=name)
 
 
+def add(page, words, name):
+    """Add the reward of that name once the search has left the library with it alone or first."""
+    page.get_by_label("Search the library").fill(words)
+    found = page.locator("#library tr").first
+    expect(found.locator("code")).to_have_text(name)
+    found.get_by_role("button", name="Add").click()
+
+
 def write_code(page, code):
     page.locator("#param-code .cm-content").click()
     page.keyboard.press("ControlOrMeta+a")
@@ -75,8 +83,7 @@ def test_the_library_says_which_columns_a_task_lacks_and_is_searched_by_words(op
 def test_a_reward_is_added_changed_tried_and_removed(open_page, project, draft, samples):
     page = open_page("rewards")
     task(page, "chat").click()
-    page.get_by_label("Search the library").fill("length in range")
-    page.locator("#library").get_by_role("button", name="Add").first.click()
+    add(page, "length in range", "length")
     expect(page.locator("#apply-route")).to_be_visible()
     page.get_by_label("Weight").fill("0.25")
     page.get_by_label("Maximum").fill("1")
@@ -182,8 +189,7 @@ def test_the_default_route_scores_what_has_none_and_another_tasks_reward_is_one_
 def test_a_reward_of_ones_own_is_written_tried_and_saved_in_versions(open_page, project, draft, samples):
     page = open_page("rewards")
     task(page, "math").click()
-    page.get_by_label("Search the library").fill("your own function")
-    page.locator("#library").get_by_role("button", name="Add").first.click()
+    add(page, "your own function", "custom")
     tried = page.locator("#tried")
 
     write_code(page, "def score(completion, row):\nreturn 1")
