@@ -76,6 +76,9 @@ class Worker(Identity):
     attempt: int = 1
 
 
+WORKER, EXIT = TypeAdapter(Worker), TypeAdapter(Exit)  # made once: making one takes longer than a run in a list may
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The files of one run."""
@@ -172,11 +175,11 @@ class RunFolder:
 
     def worker(self) -> Worker | None:
         """The process that was last started on this run."""
-        return _read_as(Worker, self.process_path)
+        return _read_as(WORKER, self.process_path)
 
     def exit(self) -> Exit | None:
         """How the last worker ended, if it said so."""
-        return _read_as(Exit, self.exit_path)
+        return _read_as(EXIT, self.exit_path)
 
     def engine(self) -> dict[str, Any] | None:
         """For each part of a step whether it goes our way, and why not; None before that is known."""
@@ -209,11 +212,11 @@ def _read_object(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _read_as(kind: type[T], path: Path) -> T | None:
+def _read_as(checker: TypeAdapter[T], path: Path) -> T | None:
     """What a file says; None where it says nothing of the kind."""
     found = _read_object(path)
     try:
-        return None if found is None else TypeAdapter(kind).validate_python(found)
+        return None if found is None else checker.validate_python(found)
     except ValidationError:
         return None
 

@@ -75,6 +75,11 @@ class TestCheck:
         assert "0 errors, 0 warnings" in found.stdout
 
 
+def hears_ctrl_c():
+    """Whoever runs the tests in a shell's background has Ctrl-C ignored, and all that it starts inherits that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class TestTrain:
     def test_it_prints_every_tasks_reward_as_it_goes_and_the_table_at_the_end(self, spec, tmp_path):
         found = app("train", spec(), "--out", "here", cwd=tmp_path)
@@ -92,7 +97,12 @@ class TestTrain:
     def test_ctrl_c_stops_it_at_a_checkpoint_and_resume_goes_on(self, spec, tmp_path):
         command = [sys.executable, str(PROJECT / "app.py"), "train", str(spec(max_steps=240, eval_steps=1000))]
         process = subprocess.Popen(
-            [*command, "--out", "here"], cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True
+            [*command, "--out", "here"],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            preexec_fn=hears_ctrl_c,
         )
         for line in process.stdout:
             if line.startswith("step    2"):

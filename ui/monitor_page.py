@@ -1,13 +1,14 @@
 """The page that answers: is every task learning? It reads run folders and nothing else.
 
 It is made of parts in tabs. A part is drawn when its tab is open and its token has changed since this viewer saw it;
-all others are skipped, so that zoom, open texts and focus stay, and nothing is sent that nobody sees.
+all others are skipped, so that zoom, open texts and focus stay, and nothing is sent that nobody sees. Figures wait
+until the browser has drawn the rest: it is busy for more than a second when it loads what draws them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,12 +54,14 @@ class Part:
         tab: the tab it is in; empty for what is over the tabs.
         token: changes whenever `draw` gives something else.
         draw: the component's new value.
+        figure: whether plotly draws it.
     """
 
     name: str
     tab: str
     token: Callable[[Known, Look, int], str]
     draw: Callable[[Known, Look, int], Any]
+    figure: bool = False
 
 
 def _figure(name: str, tab: str, make: Callable[..., Any]) -> Part:
@@ -68,6 +71,7 @@ def _figure(name: str, tab: str, make: Callable[..., Any]) -> Part:
         tab,
         lambda now, look, width: f"{now.figures_token} {look.span} {now.frame(look, width).columns}",
         lambda now, look, width: plot(make(now.series, now.colours, now.frame(look, width))),
+        figure=True,
     )
 
 
@@ -101,10 +105,10 @@ PARTS = (
     Part("table", "overview", _alerts_token, lambda now, *_: table_html(now)),
     _figure("heat", "overview", lambda series, colours, frame: monitor_figures.heat_figure(series, frame)),
     _figure("curves", "overview", monitor_figures.reward_figure),
-    Part("overlay", "overview", _overlay_token, _overlay),
+    Part("overlay", "overview", _overlay_token, _overlay, figure=True),
     _figure("parts", "parts", monitor_figures.parts_figure),
     _figure("signal", "signal", monitor_training.signal_figure),
-    Part("errors", "signal", lambda now, look, _: f"{now.figures_token} {look.span}", _errors),
+    Part("errors", "signal", lambda now, look, _: f"{now.figures_token} {look.span}", _errors, figure=True),
     Part("reasons", "signal", lambda now, *_: now.figures_token, lambda now, *_: reasons_html(now)),
     _figure("training", "training", monitor_training.training_figure),
     Part(
@@ -124,6 +128,7 @@ PARTS = (
         "compare",
         lambda now, look, width: f"{monitor_compare.compare_token(now, look)} {now.frame(look, width).columns}",
         lambda now, look, width: plot(monitor_compare.compare_figure(now, look, now.frame(look, width))),
+        figure=True,
     ),
     Part("log", "log", lambda now, *_: monitor_log.log_token(now.run), lambda now, *_: monitor_log.log_tail(now.run)),
     Part("settings", "log", lambda now, *_: now.run.id, lambda now, *_: monitor_log.settings(now.run)),
@@ -142,7 +147,8 @@ NOTHING: list[Any] = [gr.skip()] * len(PARTS)
 def build(project: gr.Textbox, page: gr.Textbox) -> View:
     """Which run, how it stands, and tabs with everything about it."""
     gr.Markdown(f"## {t('watch.question')}", elem_classes="question")
-    run, tab, width = gr.Textbox(visible=False), gr.Textbox(visible=False), gr.Number(visible=False)
+    run, tab, drawn = (gr.Textbox(visible=False) for _ in range(3))
+    width = gr.Number(visible=False)
     look, seen = gr.State(Look()), gr.State()
     picker = gr.HTML("", elem_id="run-picker", js_on_load=LISTEN + monitor_header.PICK, elem_classes="live")
     made: dict[str, Any] = {
@@ -150,12 +156,12 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
         "tools": gr.HTML("", elem_id="monitor-tools", js_on_load=LISTEN, elem_classes="live"),
     }
     tabs = _build_tabs(made)
-    outputs = [picker, *(made[part.name] for part in PARTS), seen]
-    inputs = {"run_id": run, "tab": tab, "look": look, "width": width}
+    outputs = [picker, *(made[part.name] for part in PARTS), drawn, seen]
+    inputs = {"run_id": run, "tab": tab, "look": look, "width": width, "drawn": drawn}
     shown = {"page": page, "name": project, "seen": seen, **inputs}
     refresh = {"fn": show_open, "inputs_kwargs": shown, "outputs": outputs, **QUIET}
     gr.on([run.change, tab.change], None, [run, tab], None, js=PUT_INTO_URL, api_visibility="private")
-    gr.on([run.change, tab.change, width.change], **refresh)
+    gr.on([run.change, tab.change, width.change, drawn.change], **refresh)
     page.change(None, None, width, js=WIDTH, api_visibility="private")
     for name, opened in tabs.items():
         # In the browser: answers of a server may come in another order than the tabs were opened.
@@ -198,29 +204,37 @@ def _build_tab(name: str, made: dict[str, Any]) -> None:
             made["settings"] = gr.Code(language="yaml", interactive=False, show_label=False, elem_id="settings")
 
 
-def show(name: str, seen: Any, run_id: str | None, tab: str | None, look: Look, width: float | None) -> tuple[Any, ...]:
-    """What has changed since `seen`, whatever project is open."""
+def show(
+    name: str, seen: Any, run_id: str | None, tab: str | None, look: Look, width: float | None, drawn: str | None
+) -> tuple[Any, ...]:
+    """What has changed since `seen`, whatever project is open; figures once the browser has `drawn` the rest."""
     lines = run_lines()
     before = seen or {}
     tokens: dict[str, Any] = {"picker": f"{run_id} {lines}"}
     picker = gr.skip() if before.get("picker") == tokens["picker"] else picker_or_hint(lines, run_id)
-    if run_id and run_id not in {line.id for line in lines}:
-        drawn = _gone(run_id, before, tokens)
+    if not run_id:
+        parts = NOTHING
+    elif run_id not in {line.id for line in lines}:
+        parts = _gone(run_id, before, tokens)
     else:
-        drawn = _parts(known(run_id), tab or "overview", look, int(width or 0), before, tokens) if run_id else NOTHING
-    return (picker, *drawn, gr.skip() if tokens == before else tokens)
+        now, wanted = known(run_id), [part for part in PARTS if part.tab in ("", tab or "overview")]
+        wanted = [part for part in wanted if drawn or not part.figure]
+        parts = _parts(now, wanted, look, int(width or 0), before, tokens)
+    return (picker, *parts, "yes" if run_id and not drawn else gr.skip(), gr.skip() if tokens == before else tokens)
 
 
 def show_open(page: str, **shown: Any) -> tuple[Any, ...]:
     """The same where the page is open; the frame shows it when it is opened."""
-    return show(**shown) if page == "monitor" else (gr.skip(),) * (len(PARTS) + 2)
+    return show(**shown) if page == "monitor" else (gr.skip(),) * (len(PARTS) + 3)
 
 
-def _parts(now: Known, tab: str, look: Look, width: int, before: dict[str, Any], tokens: dict[str, Any]) -> list[Any]:
-    """What is new in the open tab and over it; `tokens` gets what each part shows by then."""
+def _parts(
+    now: Known, wanted: Sequence[Part], look: Look, width: int, before: dict[str, Any], tokens: dict[str, Any]
+) -> list[Any]:
+    """What is new of the wanted parts; `tokens` gets what each part shows by then."""
     drawn = list(NOTHING)
     for n, part in enumerate(PARTS):
-        here = part.tab in ("", tab)
+        here = part in wanted
         tokens[part.name] = part.token(now, look, width) if here else before.get(part.name)
         if here and before.get(part.name) != tokens[part.name]:
             drawn[n] = _drawn(part, tokens[part.name], now, look, width)

@@ -3,6 +3,7 @@
 import json
 import os
 
+import gradio as gr
 import pytest
 from toy_runs import append, make_run, record, reward_entry, scored_batch, task_entry
 
@@ -13,7 +14,7 @@ from core.training.recorder import Recorder
 from ui.monitor_completions import changed, completions_html
 from ui.monitor_header import alerts_html, engine_lines, picker_html, status_html
 from ui.monitor_log import LOG_LINES, log_tail
-from ui.monitor_page import newest_or
+from ui.monitor_page import PARTS, newest_or, show
 from ui.monitor_state import Look, known
 from ui.monitor_table import reasons_html, table_html
 
@@ -156,6 +157,27 @@ def test_the_list_escapes_names_and_marks_the_chosen_one():
     html = picker_html(run_lines(), 'one"')
     assert 'value="one&quot;"' in html
     assert "3/7" in html
+
+
+class TestShow:
+    def test_figures_come_once_the_browser_has_drawn_the_rest(self):
+        made([record(1, {"math": 0.5})])
+        *first, drawn, seen = show("any", None, "one", "overview", Look(), 1280, "")
+        assert drawn == "yes"
+        assert sent(first) == ["status", "alerts", "tools", "table"]
+        *second, _, _ = show("any", seen, "one", "overview", Look(), 1280, drawn)
+        assert sent(second) == ["heat", "curves", "overlay"]
+
+    def test_nothing_is_drawn_twice(self):
+        made([record(1, {"math": 0.5})])
+        *_, seen = show("any", None, "one", "overview", Look(), 1280, "yes")
+        again = show("any", seen, "one", "overview", Look(), 1280, "yes")
+        assert all(part == gr.skip() for part in again)
+
+
+def sent(shown):
+    """The names of the parts that are not skipped; the picker comes before them."""
+    return [part.name for part, value in zip(PARTS, shown[1:], strict=True) if value != gr.skip()]
 
 
 def test_the_newest_run_is_shown_where_none_is_named():

@@ -1,6 +1,9 @@
 """The page Monitor in a real browser: recorded runs, a run that goes on, and a live one on a toy model."""
 
+import json
 import os
+import time
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import expect
@@ -159,7 +162,9 @@ class TestLive:
         page.wait_for_function(same, arg=zoomed)
 
     def test_a_worker_that_does_not_write_is_silent(self, running, watch):
-        page = watch(running)  # its last record is of 2023
+        long_ago = replace(running.worker(), started=time.time() - 3600)  # its last record is of 2023
+        running.process_path.write_text(json.dumps(vars(long_ago)), encoding="utf-8")
+        page = watch(running)
         expect(page.locator("#alerts")).to_contain_text("Worker silent")
 
     def test_a_deleted_run_is_said_and_the_page_goes_on(self, runs, running, watch):
