@@ -37,7 +37,8 @@ def build_app() -> gr.Blocks:
         framed.strip.click(monitor_page.chosen_run, None, watched["run"], api_visibility="private")
         app.load(monitor_page.run_in_url, None, watched["run"], api_visibility="private")
         app.load(None, None, [watched["tab"], watched["tabs"]], js=monitor_page.TAB_IN_URL, api_visibility="private")
-        app.load(try_page.run_in_url, None, views["try"].links["run"], api_visibility="private")
+        tried = views["try"].links
+        app.load(try_page.named_in_url, None, [tried["run"], tried["adapter"]], api_visibility="private")
         for event in app.fns.values():
             if event.show_progress == "hidden":
                 event.show_progress_on = [framed.unseen]

@@ -23,9 +23,10 @@ from ui.texts import t
 from ui.try_state import Known, Look, adapter_label, known, model_label
 
 FAST_S = 0.3
-PUT_INTO_URL = """(run) => {
+PUT_INTO_URL = """(run, adapter) => {
     const url = new URL(window.location);
     if (run) url.searchParams.set("run", run);
+    if (adapter) url.searchParams.set("adapter", adapter);
     window.history.replaceState(null, "", url);
 }"""
 
@@ -127,7 +128,7 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
     asked = {"run": run, "text": more}
     gr.on([send.click, more.submit], told(try_ask.follow), outputs=more, inputs_kwargs=asked, **QUIET).then(**refresh)
     made["bring"].upload(told(try_export.bring), made["bring"], [made["bring"], run], **QUIET).then(**refresh)
-    return View(show, seen, outputs, inputs, {"run": run})
+    return View(show, seen, outputs, inputs, {"run": run, "adapter": adapter})
 
 
 def _live(elem_id: str) -> gr.HTML:
@@ -151,7 +152,7 @@ def _connect(page: gr.Textbox, inputs: dict[str, Any], made: dict[str, Any], ref
     judged = {"look": look, "run": run}
     made["runs"].input(lambda chosen: (chosen, ""), made["runs"], [run, adapter], **QUIET).then(**refresh)
     made["adapters"].input(lambda chosen: chosen, made["adapters"], adapter, **QUIET).then(**refresh)
-    run.change(None, run, None, js=PUT_INTO_URL, api_visibility="private")
+    gr.on([run.change, adapter.change], None, [run, adapter], js=PUT_INTO_URL, api_visibility="private")
     made["head"].click(go, None, page, **QUIET)
     made["talk"].click(told(try_ask.talk), run, None, **QUIET).then(**refresh)
     made["progress"].click(told(try_evaluate.act), outputs=look, inputs_kwargs=judged, **IN_TURN).then(**refresh)
@@ -165,9 +166,9 @@ def go(event: gr.EventData) -> Any:
     return said(event).get("page", gr.skip())
 
 
-def run_in_url(request: gr.Request) -> str:
-    """The run that the page's address names."""
-    return request.query_params.get("run") or ""
+def named_in_url(request: gr.Request) -> tuple[str, str]:
+    """The run and the adapter that the page's address names."""
+    return request.query_params.get("run") or "", request.query_params.get("adapter") or ""
 
 
 @told

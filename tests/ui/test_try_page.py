@@ -122,6 +122,8 @@ class TestSideBySide:
         ask(page)
         expect(page.locator("#try-talk")).to_contain_text("trained · checkpoint-2")
         expect(page.locator("#try-talk .sb-asked")).to_have_text("How are you?")
+        page.reload()  # the address names it
+        expect(page.locator("#try-head")).to_contain_text("Checkpoint after step 2")
 
     def test_answers_are_read_while_they_are_written_found_after_a_refresh_and_cancelled(self, open_run):
         page = open_run()
