@@ -5,9 +5,10 @@ the value, so braces in it are never evaluated.
 
 What can be clicked carries `data-act` (and further `data-` attributes that say what is meant): the component triggers
 `click` with these, after a question where `data-ask` holds one: what cannot be taken back is asked once; that in
-`data-leaves` is asked where something is typed and not applied yet (`window.sbUnapplied`). What can be
-edited carries `data-edit`: the component triggers `input` with these and `value`. A button that copies the text beside
-it carries `data-copy`.
+`data-leaves` is asked where something is typed and not applied yet (`window.sbUnapplied`). What can be edited carries
+`data-edit`: the component triggers `input` with these and `value`. A button with `data-takes` says as `value` what
+stands in the field beside it, which has `data-given`; Enter there is a click on it. A button that copies the text
+beside it carries `data-copy`.
 """
 
 from __future__ import annotations
@@ -25,13 +26,17 @@ const tell = (target) => {
     const question = target.dataset.ask || leaves;
     if (question && !window.confirm(question)) return;
     if (leaves) window.sbUnapplied = false;
-    trigger('click', {...target.dataset});
+    const field = 'takes' in target.dataset && target.parentElement.querySelector('[data-given]');
+    trigger('click', field ? {...target.dataset, value: field.value} : {...target.dataset});
 };
 element.addEventListener('click', (event) => {
     const target = event.target.closest('[data-act]');
     if (target && element.contains(target)) tell(target);
 });
 element.addEventListener('keydown', (event) => {
+    if (event.key === 'Enter' && 'given' in event.target.dataset) {
+        event.target.parentElement.querySelector('[data-takes]').click();
+    }
     const target = event.target.closest('[data-act]');
     if (target && target.tagName !== 'BUTTON' && (event.key === 'Enter' || event.key === ' ')) {
         event.preventDefault();

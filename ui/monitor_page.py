@@ -168,7 +168,6 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
         opened.select(None, None, tab, js=f"() => '{name}'", api_visibility="private")
     picker.click(chosen_run, None, run, **QUIET)
     made["status"].click(run_buttons.clicked, None, [project, page], **QUIET).then(**refresh)
-    made["status"].input(run_buttons.edited, None, None, **IN_TURN).then(**refresh)
     for name in ("tools", "completions", "compare"):
         gr.on([made[name].click, made[name].input], looked, look, look, **IN_TURN).then(**refresh)
     return View(show, seen, outputs, inputs, {"run": run, "tab": tab, "tabs": tabs["overview"].parent})

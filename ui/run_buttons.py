@@ -33,7 +33,9 @@ def _button(run: RunFolder, name: Action) -> str:
     if name == "move":
         return "".join(button(t(f"run.{way}"), act=way, run=run.id, elem_id=f"{way}-run") for way in MOVES)
     if name == "extend":
-        return field_box("", t("run.extend"), placeholder=t("run.extend"), size=16, edit="extend", run=run.id)
+        more = field_box("", t("run.more_steps"), placeholder=t("run.more_steps"), size=10, given="steps")
+        go = button(t("run.extend"), title=t("run.extend_help"), act="extend", run=run.id, takes="steps")
+        return f'<span class="sb-pair">{more}{go}</span>'
     ask = {"ask": t("run.kill_sure", run=run.id)} if name == "kill" else {}
     kind = "danger" if name == "kill" else ""
     return button(
@@ -50,26 +52,20 @@ def clicked(event: gr.EventData) -> tuple[Any, Any]:
         case {"act": str(act), "run": str(name)} if act in MOVES:
             run = folder(name)
             move(run, (place(run) or 1) + MOVES[act])
-        case {"act": str(act), "run": str(name)} if act in DONE:
-            DONE[act](folder(name))
-    return gr.skip(), gr.skip()
-
-
-@told
-def edited(event: gr.EventData) -> None:
-    """Give a run more steps, and start it again."""
-    match said(event):
-        case {"edit": "extend", "run": str(name), "value": str(text)} if text.strip():
+        case {"act": "extend", "run": str(name), "value": str(text)}:
             run = folder(name)
             extend(run, _steps(text))
             enqueue(run)
+        case {"act": str(act), "run": str(name)} if act in DONE:
+            DONE[act](folder(name))
+    return gr.skip(), gr.skip()
 
 
 def _steps(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise UserError(Problem("steps", f"found {text!r:.40}.", "Give a number of steps above 0.")) from None
+        raise UserError(Problem("steps", f"found {text!r:.40}.", "Write how many steps more, such as 20.")) from None
 
 
 def _stop(run: RunFolder) -> None:

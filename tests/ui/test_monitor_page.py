@@ -11,6 +11,7 @@ from toy_runs import append, make_run, record, reward_entry, scored_batch, spec_
 from toys import spec_document as toy_spec
 from toys import tagged_rows, write_rows
 
+from core.extension import planned_steps
 from core.launch import launch_and_leave
 from core.runs import create_run, record_worker, state
 from core.spec import parse_spec
@@ -285,3 +286,11 @@ def test_a_live_run_is_watched_killed_and_resumed(served, project, watch, model,
     expect(page.locator("#status")).to_contain_text("stopped")
     steps = [one["step"] for one in run.records() if one["split"] == "train"]
     assert steps == list(range(1, len(steps) + 1))
+    more = page.get_by_label("more steps")
+    more.fill("many")
+    more.press("Enter")
+    expect(page.get_by_text("found 'many'")).to_be_visible()
+    more.fill("5")
+    page.get_by_role("button", name="Extend").click()
+    expect(page.locator("#status")).to_contain_text("running")
+    assert planned_steps(run) == 305
