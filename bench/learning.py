@@ -84,7 +84,8 @@ def main(root: Path) -> None:
     )
     print("| way | seeds | " + " | ".join([*ROWS, "mean", "worst task", "worst / TRL's"]) + " |")
     print("|---" * (len(ROWS) + 5) + "|")
-    base = next(one.before for one in found if one.way == "TRL")
+    untrained = [one.before for one in found if one.way == "TRL"]
+    base = {task: statistics.mean(rewards[task] for rewards in untrained) for task in ROWS}
     cells = [*(base[task] for task in ROWS), statistics.mean(base.values()), min(base.values())]
     print(f"| before training | | {' | '.join(f'{value:.3f}' for value in cells)} | |")
     reference = statistics.mean(min(rewards.values()) for rewards in rows["TRL"])
