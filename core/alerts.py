@@ -37,6 +37,7 @@ COLLAPSE = 0.5  # share of what was gained that has to be lost
 STALLED_STEPS = 100  # a task is given this long to begin
 DEAD_GROUPS = 0.9  # share of groups without spread
 NEAR_TOP = 0.05  # of the highest total possible, or of the best so far
+BEST_OF_MANY = 4.0  # standard errors below the best evaluation: the best of twenty alike lies two above their mean
 OVERFITTING = 0.1  # share of the best held-out reward that has to be lost
 LENGTHS = 2.0  # times the length at the start
 CLIPPED = 0.5  # share of completions cut off by the length limit
@@ -204,7 +205,7 @@ def _overfitting(look: _Look) -> Alert | None:
     before = before if len(before) else rewards[:RECENT]  # the base was best, before any step
     if not len(before) or not len(since) or since.mean() <= before.mean():
         return None
-    if best - now <= max(OVERFITTING * abs(best), 2 * error):
+    if best - now <= max(OVERFITTING * abs(best), BEST_OF_MANY * error):
         return None
     reason = f"held-out reward fell from {best:.3g} (step {steps[peak]}) to {now:.3g}"
     return look.alert("overfitting", f"{reason} while train rose from {before.mean():.3g} to {since.mean():.3g}.")
@@ -265,12 +266,16 @@ def _gradient(series: Series) -> Alert | None:
 
 
 def _explosion(train: Columns, name: str, least: float) -> str:
-    """How a number of the last steps compares with those before; the median of three, since one spike is none."""
+    """How a number of the last steps compares with those before; the median of three, since one spike is none.
+
+    Steps without any signal are 0 and no measure for one that has some.
+    """
     values = train.recent(Key(name), HISTORY + 3)
-    if len(values) < FEWEST:
+    usual = values[:-3][values[:-3] > 0]
+    if len(values) < FEWEST or len(usual) < RECENT:
         return ""
-    now, before = float(np.median(values[-3:])), float(np.median(values[-HISTORY - 3 : -3]))
-    if now <= max(EXPLOSION * before, least) or now <= 0:
+    now, before = float(np.median(values[-3:])), float(np.median(usual))
+    if now <= max(EXPLOSION * before, least):
         return ""
     return f"{now:.3g}, and {before:.3g} in the steps before"
 

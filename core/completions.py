@@ -6,6 +6,7 @@ A shard holds the completions of one generation; its name says split and step, s
 from __future__ import annotations
 
 import math
+import re
 import time
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ import pyarrow.parquet as pq
 
 from core.runs import RunFolder
 
+SHARD = r"(?:train|held_out)-(\d{1,9})-\d{1,9}\.parquet"  # split, step, and which file of that step
 MOST_SHARDS = 200  # that one search opens; a search of a long run says how far it came
 SCORE, ERROR = "score/", "error/"
 
@@ -168,7 +170,8 @@ def shards_of(run: RunFolder, split: str) -> list[tuple[int, Path]]:
 @lru_cache(maxsize=32)
 def _shards(path: Path, split: str, _stamp: int) -> tuple[tuple[int, Path], ...]:
     """Names alone: 20,000 shards are listed in a moment, and again only when one has come or gone."""
-    return tuple(sorted((int(shard.stem.split("-")[1]), shard) for shard in path.glob(f"{split}-*.parquet")))
+    named = ((re.fullmatch(SHARD, shard.name), shard) for shard in path.glob(f"{split}-*.parquet"))
+    return tuple(sorted((int(found[1]), shard) for found, shard in named if found))
 
 
 def read_groups(path: Path, wanted: Wanted) -> Iterator[Group]:
@@ -177,7 +180,7 @@ def read_groups(path: Path, wanted: Wanted) -> Iterator[Group]:
     filters += [("task", "==", wanted.task)] if wanted.task else []
     try:
         table = pq.read_table(path, filters=filters or None)
-    except FileNotFoundError:  # a resume has put it aside
+    except (FileNotFoundError, pa.ArrowException, KeyError):  # put aside by a resume, or damaged
         return
     if not len(table):
         return

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from statistics import NormalDist, stdev
 
 LEVEL = 0.95
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,10 @@ def mean(values: Sequence[float]) -> Estimate:
     found = math.fsum(values) / count
     if count < 2:
         return Estimate(found, None, None, count)
-    half = student(count - 1) * stdev(values) / math.sqrt(count)
+    spread = stdev(values)
+    if spread <= ROUNDING * max(1.0, abs(found)):  # of values that are the same but for how they were reckoned
+        spread = 0.0
+    half = student(count - 1) * spread / math.sqrt(count)
     return Estimate(found, found - half, found + half, count)
 
 

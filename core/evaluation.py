@@ -22,10 +22,10 @@ from core.errors import Cancelled, Problem, UserError
 from core.estimates import Estimate, difference, mean, pass_at_k, rate
 from core.options import grpo_settings
 from core.preview import Group, Preview
-from core.probes import total_bounds
 from core.prompts import as_messages, as_text
-from core.routing import RoutingTable
-from core.run_adapters import SIDES, RunAdapter, Side, model_choice, run_rows
+from core.routing import RoutingTable, total_bounds
+from core.run_adapters import SIDES, RunAdapter, Side, model_choice
+from core.run_data import run_rows
 from core.runs import RunFolder, write_atomically
 from core.sampler import Sampler
 from core.sampling import SamplingSettings
@@ -224,7 +224,7 @@ def evaluate(
         groups += [sampled.group for sampled in found]
     scored = score(groups, spec, part.told(10), part.cancelled)
     highest = {task: total_bounds(task, RoutingTable(spec.rewards))[1] for task in {row["task"] for row in rows}}
-    answers = [_answers(scored, number) for number in range(len(groups))]
+    answers = _answers(scored)
     kept = tuple(
         Row(str(row["task"]), as_text(as_messages(row["prompt"])), base, adapted)
         for row, base, adapted in zip(rows, answers[: len(rows)], answers[len(rows) :], strict=True)
@@ -251,10 +251,10 @@ class _Part:
 
 
 def held_out_rows(run: RunFolder, per_task: int | None = None) -> list[dict[str, Any]]:
-    """Held-out rows of a run, the first so many of each task, without empty columns.
+    """Held-out rows of a run, so many of each task spread over all of its, without empty columns.
 
     Raises:
-        UserError: there are none.
+        UserError: there are none, or the run's rows are no longer those it was started with.
     """
     held_out = run_rows(run).held_out
     if not len(held_out):
@@ -265,17 +265,26 @@ def held_out_rows(run: RunFolder, per_task: int | None = None) -> list[dict[str,
     return [{k: v for k, v in row.items() if v is not None} for row in held_out.select(numbers).to_list()]
 
 
-def _answers(found: Preview, group: int) -> SideAnswers:
-    completions = found.groups[group].completions
-    totals: list[float | None] = [None] * len(completions)
-    errors: list[str | None] = [found.refused.get(group)] * len(completions)
-    for n in (n for n, index in enumerate(found.index) if index == group):
-        place, total = int(found.places[n]), float(found.scores.totals[n])
-        totals[place] = None if total != total else total
-        if found.scores.failed[n]:
-            reasons = (reason for (i, _), reason in found.scores.errors.items() if i == n)
-            errors[place] = next(reasons)
-    return SideAnswers(completions, tuple(totals), tuple(errors))
+def _answers(found: Preview) -> list[SideAnswers]:
+    """What each group got, in their order."""
+    totals: list[list[float | None]] = [[None] * len(group.completions) for group in found.groups]
+    errors: list[list[str | None]] = [
+        [found.refused.get(number)] * len(group.completions) for number, group in enumerate(found.groups)
+    ]
+    scores = found.scores
+    reasons: dict[int, str] = {}
+    for (n, reward), reason in scores.errors.items():  # of rewards that are only watched none keeps a total back
+        if scores.weights[n, reward]:
+            reasons.setdefault(n, reason)
+    for n, (group, place) in enumerate(zip(found.index, found.places, strict=True)):
+        total = float(scores.totals[n])
+        totals[group][place] = None if total != total else total
+        if scores.failed[n]:
+            errors[group][place] = reasons[n]
+    return [
+        SideAnswers(group.completions, tuple(totals[number]), tuple(errors[number]))
+        for number, group in enumerate(found.groups)
+    ]
 
 
 def task_results(found: Evaluation, thresholds: Mapping[str, float] | None = None) -> list[TaskResult]:
@@ -355,7 +364,7 @@ def read_evaluation(path: Path) -> Evaluation:
     """An evaluation as it was kept; `UserError` where the file is none."""
     try:
         return _read(path, path.stat().st_mtime_ns)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         what = f"this file is no evaluation: {type(error).__name__}."
         raise UserError(Problem(str(path), what, "Remove it, or evaluate again.")) from None
 

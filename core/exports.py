@@ -10,6 +10,8 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from core.child import run_child
 from core.errors import Cancelled, Problem, UserError
 from core.model_card import CARD, base_model, write_card
-from core.run_adapters import ADAPTER_CONFIG, FOR_RESUMING, STEP, RunAdapter
+from core.run_adapters import ADAPTER_CONFIG, BEST, FOR_RESUMING, RESULT, STEP, RunAdapter
 from core.runs import RunFolder, runs_root
 
 if TYPE_CHECKING:
@@ -51,7 +53,9 @@ def export_path(adapter: RunAdapter, kind: Kind) -> Path:
     if kind == "run":
         return exports_path(run) / f"{run.id}.zip"
     ending = {"adapter": "adapter.zip", "merged": "merged.zip", "gguf": "gguf"}[kind]
-    step = "" if adapter.name == "adapter" else f"-{adapter.name}"
+    step = "" if adapter.name == RESULT else f"-{adapter.name}"
+    if adapter.name == BEST:  # which is another one after a resume
+        step += f"-{adapter.step}"
     return exports_path(run) / f"{run.id}{step}.{ending}"
 
 
@@ -68,7 +72,7 @@ def is_current(adapter: RunAdapter, kind: Kind) -> bool:
 
 def export_adapter(adapter: RunAdapter, progress: Progress, cancelled: Asked) -> Path:
     """A zip that PEFT loads once it is unpacked: adapter, tokenizer, model card, curves, run spec."""
-    with _scratch(adapter) as folder:
+    with scratch_folder(export_path(adapter, "adapter")) as folder:
         write_bundle(adapter, folder)
         return _zipped(folder, export_path(adapter, "adapter"), progress, cancelled)
 
@@ -91,7 +95,7 @@ def name_base(path: Path, model: str) -> None:
 
 def export_merged(adapter: RunAdapter, progress: Progress, cancelled: Asked) -> Path:
     """A zip of the whole model with the adapter merged in, which transformers loads once it is unpacked."""
-    with _scratch(adapter) as folder:
+    with scratch_folder(export_path(adapter, "merged")) as folder:
         _merge(adapter, folder, cancelled)
         write_card(adapter, folder, merged=True)
         return _zipped(folder, export_path(adapter, "merged"), progress, cancelled)
@@ -107,7 +111,7 @@ def export_gguf(adapter: RunAdapter, progress: Progress, cancelled: Asked) -> Pa
     if converter is None:
         raise UserError(no_converter())
     target = export_path(adapter, "gguf")
-    with _scratch(adapter) as folder:
+    with scratch_folder(target) as folder:
         model, made = folder / "model", folder / target.name
         model.mkdir()
         _merge(adapter, model, cancelled)
@@ -138,13 +142,17 @@ def _merge(adapter: RunAdapter, folder: Path, cancelled: Asked) -> None:
 
 
 @contextmanager
-def _scratch(adapter: RunAdapter) -> Iterator[Path]:
-    """A folder beside the exports, on the same disk, gone afterwards; a full disk is said in words."""
-    place = exports_path(adapter.run)
-    place.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=place, prefix="making-"))
+def scratch_folder(target: Path) -> Iterator[Path]:
+    """A folder to make an export in, on the disk of its file, gone afterwards; a full disk is said in words.
+
+    The file gets the time at which its making began: what changes meanwhile is newer than it (`is_current`).
+    """
+    started = time.time()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=target.parent, prefix="making-"))
     try:
         yield folder
+        os.utime(target, (started, started))
     except OSError as error:
         raise UserError(
             Problem(
@@ -172,7 +180,7 @@ def pack(files: Iterable[tuple[Path, str]], target: Path, progress: Progress, ca
     """
     listed = list(files)
     whole, done = sum(path.stat().st_size for path, _ in listed), 0
-    scratch = target.with_name(f".{target.name}.{os.getpid()}.part")
+    scratch = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.part")
     try:
         with zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
             for path, name in listed:

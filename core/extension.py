@@ -45,7 +45,10 @@ def planned_steps(run: RunFolder) -> int | None:
     last = last_record(run.metrics_path, "train") or {}
     if isinstance(last.get("steps"), int):
         return int(last["steps"])
-    return grpo_settings(run.spec().grpo)["max_steps"] or None
+    try:
+        return grpo_settings(run.spec().grpo)["max_steps"] or None
+    except UserError:  # a spec of another version: how many is not known
+        return None
 
 
 def extended_steps(run: RunFolder) -> int | None:

@@ -24,10 +24,9 @@ from core.jobs import Job
 from core.metrics import mean
 from core.options import grpo_settings
 from core.preview import Preview
-from core.probes import total_bounds
 from core.projects import Project
 from core.readiness import report, stamps
-from core.routing import RoutingTable, check_routes
+from core.routing import RoutingTable, check_routes, total_bounds
 from core.runs import write_atomically
 from core.sampler import SampledGroup
 from core.sampling import ModelChoice, SamplingSettings
@@ -154,7 +153,7 @@ def forecast(
     draft: Draft, data: Data, settings: SamplingSettings, groups: int, services: Services, job: Job
 ) -> Forecast | None:
     """Sample and score some groups of each task; None where the job was cancelled."""
-    chosen = some_rows(data.train, groups)
+    token, chosen = forecast_token(draft), some_rows(data.train, groups)  # files may change meanwhile
     rows = [_full(row) for numbers in chosen.values() for row in data.train.select(numbers).to_list()]
     model = ModelChoice(draft.model, None, draft.grpo.get("chat_template_kwargs") or {})
     sampled = services.sampler.sample(model, rows, draft.tasks, settings, job.progress, job.cancelled)
@@ -162,7 +161,7 @@ def forecast(
         return None
     scored = services.preview([found.group for found in sampled], draft, None, job.cancelled)
     tasks = tuple(_of_task(task, scored, sampled, RoutingTable(draft.rewards)) for task in chosen)
-    return Forecast(forecast_token(draft), time.time(), draft.model, settings.num_generations, tasks)
+    return Forecast(token, time.time(), draft.model, settings.num_generations, tasks)
 
 
 def kept_forecast(project: Project) -> Forecast | None:

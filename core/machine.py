@@ -16,7 +16,7 @@ GB = 1e9
 ASK_S = 5.0  # what nvidia-smi gets to answer
 QUESTION = "name,memory.total,memory.used,compute_cap"
 BF16_FROM = 8.0  # compute capability of NVIDIA's first GPUs that compute in bfloat16
-CGROUP = Path("/sys/fs/cgroup/memory.max")
+CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,29 @@ def this_machine() -> Machine:
     found = psutil.virtual_memory()
     limit = _limit()
     memory = min(found.total, limit) if limit else found.total
-    free = min(found.available, memory)
+    free = min(found.available, memory - _used() if limit else memory)
     cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
     return Machine(cores, memory / GB, free / GB, _cpu_bf16(), _gpu())
 
 
 def _limit() -> int | None:
     """What a container may use, in bytes."""
+    return _number(CGROUP / "memory.max")
+
+
+def _used() -> int:
+    """What of it is taken and cannot be given back: pages of files can."""
     try:
-        text = CGROUP.read_text(encoding="ascii").strip()
+        stat = dict(line.split() for line in (CGROUP / "memory.stat").read_text(encoding="ascii").splitlines())
+        pages = int(stat.get("inactive_file", 0)) + int(stat.get("active_file", 0))
+    except (OSError, ValueError):
+        pages = 0
+    return max(0, (_number(CGROUP / "memory.current") or 0) - pages)
+
+
+def _number(path: Path) -> int | None:
+    try:
+        text = path.read_text(encoding="ascii").strip()
     except OSError:
         return None
     return int(text) if text.isdigit() else None

@@ -157,7 +157,8 @@ def _bytes_a_weight(grpo: Mapping[str, Any], machine: Machine) -> int:
     named = str((grpo.get("model_init_kwargs") or {}).get("dtype", "")) if _is_mapping(grpo) else ""
     if named:
         return 4 if "32" in named else 2
-    return 2 if machine.half and not grpo.get("fp16") and grpo.get("bf16") is not False else 4
+    half = machine.half if grpo.get("bf16") is None else bool(grpo["bf16"])
+    return 2 if half and not grpo.get("fp16") else 4
 
 
 def _is_mapping(grpo: Mapping[str, Any]) -> bool:

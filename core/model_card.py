@@ -6,7 +6,8 @@ by their names alone, never by their place on this machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from core.options import grpo_settings, lora_settings
 from core.progress import Comparison, comparisons, number
 from core.records import last_record, records_of
 from core.routing import RoutingTable
-from core.run_adapters import RunAdapter
+from core.run_adapters import BEST, RunAdapter
 from core.runs import RunFolder, write_atomically
 from core.spec import DataSpec, Route, RunSpec
 
@@ -42,6 +43,9 @@ SHOWN = (
     "beta",
     "loss_type",
     "seed",
+)
+SECRET = re.compile(
+    r"(?i)(?:.*_)?(?:(?:hub|hf|access|auth|api)_(?:token|key)|secret|password|passwd|authorization)|token"
 )
 LIBRARIES = ("trl", "peft", "transformers", "torch")
 
@@ -72,7 +76,7 @@ def write_card(adapter: RunAdapter, folder: Path, merged: bool = False) -> None:
 
 
 def public_spec(spec: RunSpec) -> RunSpec:
-    """A run spec whose files and folders are named without their places."""
+    """A run spec for others: files and folders are named without their places, and what may be secret is left out."""
     data = spec.data
     update: dict[str, object] = {}
     if isinstance(data.path, str):
@@ -81,15 +85,38 @@ def public_spec(spec: RunSpec) -> RunSpec:
         update["path"] = tuple(Path(path).name for path in data.path)
     if data.held_out.path is not None:
         update["held_out"] = data.held_out.model_copy(update={"path": Path(data.held_out.path).name})
-    changes: dict[str, object] = {"data": data.model_copy(update=update)} if update else {}
+    routes = {
+        task: tuple(route.model_copy(update={"params": _public(route.params)}) for route in routes)
+        for task, routes in spec.rewards.items()
+    }
+    changes: dict[str, object] = {"data": data.model_copy(update=update), "rewards": routes}
+    changes |= {"grpo": _public(spec.grpo), "lora": _public(spec.lora)}
     if is_folder(spec.model):
         changes["model"] = Path(spec.model).name
     return spec.model_copy(update=changes)
 
 
+def _public(value: Any) -> Any:
+    """A setting as others may see it, whatever is inside it."""
+    if isinstance(value, Mapping):
+        return {name: _public(inner) for name, inner in value.items() if not SECRET.fullmatch(str(name))}
+    if isinstance(value, list | tuple):
+        return [_public(inner) for inner in value]
+    return Path(value).name if isinstance(value, str) and _is_place(value) else value
+
+
+def _is_place(text: str) -> bool:
+    """Whether a text names a file or folder that is there; a regular expression may begin like one."""
+    try:
+        return "/" in text and Path(text).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # too long, a null character, an unknown home
+        return False
+
+
 def model_card(adapter: RunAdapter, curves: bool = False, merged: bool = False) -> str:
     """The card as Markdown, with the metadata that the Hub reads."""
     run, spec = adapter.run, working_spec(adapter.run)
+    shown = public_spec(spec)
     parts = [
         f"# {spec.name}",
         _about(adapter, spec, merged),
@@ -99,11 +126,11 @@ def model_card(adapter: RunAdapter, curves: bool = False, merged: bool = False) 
         _results(run, adapter),
         *([f"![Mean reward of each task by training step]({CURVES})"] if curves else []),
         "## Tasks and rewards",
-        _rewards(run, spec),
+        _rewards(run, shown),
         "## Data",
         _data(spec.data),
         "## Settings",
-        _settings(spec),
+        _settings(shown),
         f"The whole run spec is [{SPEC}]({SPEC}). Made with " + ", ".join(map(_library, LIBRARIES)) + ".",
     ]
     return f"---\n{_metadata(spec, merged)}---\n\n" + "\n\n".join(parts) + "\n"
@@ -169,7 +196,7 @@ def _results(run: RunFolder, adapter: RunAdapter) -> str:
         found.append(_evaluated(evaluation))
     held_out = records_of(run.metrics_path, "held_out")
     if rows := comparisons([one for one in held_out if adapter.step is None or one["step"] <= adapter.step]):
-        found.append(_before_after(rows))
+        found.append(_before_after(rows, adapter.name == BEST))
     return "\n\n".join(found) or "It was not evaluated on held-out rows."
 
 
@@ -185,13 +212,14 @@ def latest_evaluation(run: RunFolder, adapter: RunAdapter) -> Evaluation | None:
     return None
 
 
-def _before_after(rows: Sequence[Comparison]) -> str:
+def _before_after(rows: Sequence[Comparison], best: bool) -> str:
     head = ["task", "before", "after", "change", "completions"]
     lines = [
         [row.task, number(row.before), number(row.after), number(row.change, sign=True), str(row.count)] for row in rows
     ]
-    words = "Mean reward on held-out rows at the run's first evaluation and at the last one up to this adapter:\n\n"
-    return words + _table(head, lines)
+    words = "Mean reward on held-out rows at the run's first evaluation and at the last one up to this adapter"
+    chosen = " (it was chosen for being the best of them, so its figures are somewhat too high)" if best else ""
+    return f"{words}{chosen}:\n\n{_table(head, lines)}"
 
 
 def _evaluated(found: Evaluation) -> str:

@@ -62,6 +62,13 @@ GRPO_RESERVED = {
     "load_best_model_at_end": Reserved("The best adapter by held-out reward is kept; see convergence.best.", False),
     "ignore_data_skip": Reserved("A resumed run goes on with the row that is next.", False),
     "auto_find_batch_size": Reserved("The order of rows depends on the batch size.", False),
+    "push_to_hub": Reserved("Push from the page Try & export; no token is kept in a run.", False),
+    "hub_model_id": Reserved("Push from the page Try & export."),
+    "hub_token": Reserved("Push from the page Try & export; no token is kept in a run."),
+    "hub_private_repo": Reserved("Push from the page Try & export."),
+    "hub_strategy": Reserved("Push from the page Try & export."),
+    "hub_always_push": Reserved("Push from the page Try & export.", False),
+    "hub_revision": Reserved("Push from the page Try & export."),
     "resume_from_checkpoint": Reserved("Use `python app.py resume RUN_FOLDER`."),
 }
 LORA_RESERVED = {

@@ -26,7 +26,7 @@ from core.readiness import page_of, stamps
 from core.run_form import WHOLE
 from core.runs import runs_root
 from core.spec import Draft
-from core.step_time import RunTime, run_time, step_count
+from core.step_time import RunTime, generations_a_step, run_time, step_count
 from core.token_lengths import TaskLengths, token_lengths
 
 Page = Literal["data", "rewards", "preview", "train"]
@@ -112,7 +112,7 @@ def preflight(
         rows, held_out = len(found.data.train), len(found.data.held_out)
         length = forecast.length if forecast else None
         time = run_time(draft, facts, machine, usual, rows, held_out, length)
-        disk = disk_needed(draft, facts, rows, time) if facts else None
+        disk = disk_needed(draft, facts, rows, held_out, time) if facts else None
         findings += [Finding(p, "train") for p in [*_memory(memory), *_disk(disk)]]
     ordered = sorted(findings, key=lambda finding: finding.problem.severity != "error")
     return Preflight(tuple(ordered), facts, lengths, memory, time, disk, machine)
@@ -190,17 +190,20 @@ def _memory(found: Memory | None) -> Iterable[Problem]:
     yield Problem("engine.memory_gb", what, mend, "warning")
 
 
-def disk_needed(draft: Draft, facts: ModelFacts, rows: int, time: RunTime | None) -> Disk:
-    """What a run leaves on disk: checkpoints that are kept, one more while it is written, the adapter, completions."""
+def disk_needed(draft: Draft, facts: ModelFacts, rows: int, held_out: int, time: RunTime | None) -> Disk:
+    """What a run leaves on disk: checkpoints that are kept, one more while it is written, adapters, completions."""
     settings = grpo_settings(draft.grpo)
     steps = step_count(settings, rows)
     every = settings["save_steps"] if settings["save_steps"] >= 1 else max(1, steps * settings["save_steps"])
     made = max(1, int(steps // every))
     kept = min(made, settings["save_total_limit"] or made) + 1
     trained = trained_weights(draft, facts)
-    checkpoints = kept * (trained * CHECKPOINT + TOKENIZER_BYTES) + trained * 4 + TOKENIZER_BYTES
+    adapters = 2 + kept  # the result, that of the best evaluation, and older ones until a checkpoint is behind it
+    checkpoints = kept * (trained * CHECKPOINT + TOKENIZER_BYTES) + adapters * (trained * 4 + TOKENIZER_BYTES)
     length = time.length if time else settings["max_completion_length"]
-    completions = steps * batch_of(draft.grpo, 0).completions * length * BYTES_A_TOKEN
+    sampled = steps * batch_of(draft.grpo, 0).completions * float(generations_a_step(settings))
+    evaluations = (time.evaluations if time else 0) * held_out * (settings["num_generations_eval"] or 1)
+    completions = (sampled + evaluations) * length * BYTES_A_TOKEN
     return Disk(int(checkpoints), int(completions), shutil.disk_usage(_existing(runs_root())).free)
 
 

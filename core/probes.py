@@ -28,10 +28,10 @@ from core.completion_rows import Tokenize
 from core.errors import Problem
 from core.metrics import mean
 from core.prompts import as_messages
-from core.routing import RoutingTable, sound
+from core.routing import RoutingTable, total_bounds
 from core.scores import SAME, Scores
 from core.scoring import Scorer
-from core.spec import COMPLETION_IDS, Route
+from core.spec import COMPLETION_IDS
 
 MOST_KEYWORDS = 8
 MOST_REASONS = 5
@@ -250,24 +250,6 @@ def _short_of(
     most = gold.keys[int(np.argmax(missing))]
     what = f"gold, {spelling}, earns {gold.totals.mean():.3g} of {highest:.3g}: {most} holds back most."
     return [Problem(f"task {task!r}", what, "Look whether the right answer can satisfy that reward.", "warning")]
-
-
-def total_bounds(task: str, table: RoutingTable) -> tuple[float | None, float | None]:
-    """The lowest and the highest total of a task, each None where a reward's range has no such end.
-
-    A reward of negative weight gives most where it scores lowest.
-    """
-    ends = [[route.weight * end for end in _range(route)] for route in table.of(task) if route.weight]
-    if not ends or not all(ends):
-        return None, None
-    return sum(min(pair) for pair in ends), sum(max(pair) for pair in ends)
-
-
-def _range(route: Route) -> list[float]:
-    """Both ends of a route's scores; empty where one is not known."""
-    reward = sound(route)
-    ends = reward.range if reward else (None, None)
-    return [end for end in ends if end is not None] if None not in ends else []
 
 
 def _weighted(scores: Scores) -> Floats:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from core.columns import Key
+from core.series import Series
 
 Record = Mapping[str, Any]
 
@@ -43,13 +47,27 @@ def comparisons(records: Sequence[Record]) -> list[Comparison]:
     ]
 
 
-def seconds_left(records: Sequence[Record]) -> float | None:
-    """Time to the last step at the pace of the latest ten, seconds; None before the first step."""
+def seconds_left(records: Sequence[Record], evaluations: Sequence[tuple[int, float]] = ()) -> float | None:
+    """Time to the end at the pace of the latest ten steps, seconds; None before the first step.
+
+    Args:
+        records: the latest of a run, oldest first.
+        evaluations: step and seconds of its latest two: those to come are as far apart, and each takes as long.
+    """
     train = [record for record in records if record["split"] == "train"][-10:]
     if not train:
         return None
     pace = sum(record["seconds"]["all"] for record in train) / len(train)
-    return float(pace * (train[-1]["steps"] - train[-1]["step"]))
+    step, steps = train[-1]["step"], train[-1]["steps"]
+    apart = evaluations[-1][0] - evaluations[-2][0] if len(evaluations) > 1 else 0
+    more = max(0, math.ceil((steps - evaluations[-1][0]) / apart)) if apart > 0 else 0
+    return float(pace * (steps - step) + (more * evaluations[-1][1] if more else 0.0))
+
+
+def left_of(series: Series) -> float | None:
+    """The same of a run's series."""
+    steps, seconds = series.held_out.known(Key("seconds/all"))
+    return seconds_left(list(series.latest), list(zip(steps.tolist(), seconds.tolist(), strict=True))[-2:])
 
 
 def step_line(record: Record, left: float | None) -> str:

@@ -17,9 +17,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.errors import Problem, UserError
@@ -51,11 +51,13 @@ class Queue:
         at_once: how many runs may work at the same time.
         runs: the ids of those that wait, the next one first.
         notes: what happened to runs that never started, the latest last.
+        attempts: how often each that waits had been started when it was put in.
     """
 
     at_once: int = 1
     runs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    attempts: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_queue() -> Queue:
@@ -63,10 +65,11 @@ def read_queue() -> Queue:
     path = runs_root() / QUEUE_FILE
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return Queue(int(found["at_once"]), tuple(found["runs"]), tuple(found["notes"]))
+        attempts = {str(run): int(count) for run, count in found.get("attempts", {}).items()}
+        return Queue(int(found["at_once"]), tuple(found["runs"]), tuple(found["notes"]), attempts)
     except FileNotFoundError:
         return Queue()
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         mend = "Put it right, or delete it: runs that waited are started from their folders then."
         raise UserError(Problem(str(path), f"this is no queue: {type(error).__name__}: {error}.", mend)) from None
 
@@ -91,7 +94,8 @@ def enqueue(run: RunFolder) -> None:
     if not may_queue(run):
         mend = f"The queue is of runs in {runs_root()}; start it without."
         raise UserError(Problem(run.id, f"it lies in {run.path.parent}.", mend))
-    _change(lambda queue: queue if run.id in queue.runs else replace(queue, runs=(*queue.runs, run.id)))
+    attempt = _attempt(run)
+    _change(lambda queue: _with(queue, run.id, attempt))
     start_next()
 
 
@@ -183,6 +187,10 @@ def _start_head() -> list[RunFolder]:
     """Start the first that waits and take it out; whatever keeps it from starting is written down."""
     run = RunFolder(runs_root() / read_queue().runs[0])
     note = ""
+    if _attempt(run) > read_queue().attempts.get(run.id, sys.maxsize) and folder_state(run) != "running":
+        # It has had its turn: whoever started it could not take it out, such as for want of room on the disk.
+        _change(lambda queue: _without(queue, run.id))
+        return []
     try:
         launch_and_leave(run)
     except Exception as error:  # the boundary: whatever it is, the runs behind it do not wait for its cure
@@ -202,9 +210,21 @@ def _record_failure(run: RunFolder, message: str) -> None:
         write_exit(run, Exit("failed", message, run.last_step(), attempt=worker.attempt if worker else 0))
 
 
+def _attempt(run: RunFolder) -> int:
+    worker = run.worker()
+    return worker.attempt if worker else 0
+
+
+def _with(queue: Queue, run_id: str, attempt: int) -> Queue:
+    runs = queue.runs if run_id in queue.runs else (*queue.runs, run_id)
+    return replace(queue, runs=runs, attempts={**queue.attempts, run_id: attempt})
+
+
 def _without(queue: Queue, run_id: str, note: str = "") -> Queue:
     notes = (*queue.notes, note)[-NOTES_KEPT:] if note else queue.notes
-    return replace(queue, runs=tuple(one for one in queue.runs if one != run_id), notes=notes)
+    runs = tuple(one for one in queue.runs if one != run_id)
+    attempts = {one: count for one, count in queue.attempts.items() if one != run_id}
+    return replace(queue, runs=runs, notes=notes, attempts=attempts)
 
 
 def _change(change: Callable[[Queue], Queue]) -> None:

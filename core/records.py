@@ -64,6 +64,17 @@ class Listed(BaseModel):
     tasks: list[_Task] = []
 
 
+class _Reward(BaseModel):
+    reward: str
+    errors: int
+    reasons: dict[str, int]
+
+
+class _WatchedTask(_Task):
+    count: int
+    rewards: list[_Reward]
+
+
 class Watched(Listed):
     """What those who watch a run go by; a record has more (core.training.recorder)."""
 
@@ -71,6 +82,7 @@ class Watched(Listed):
     time: float
     seconds: dict[str, float]
     trainer: dict[str, Any]
+    tasks: list[_WatchedTask]  # type: ignore[assignment]  # a record says all of them; a step may have sampled none
 
 
 def is_record(found: Any, kind: type[Listed] = Watched) -> bool:

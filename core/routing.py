@@ -148,6 +148,28 @@ def sound(route: Route) -> Reward | None:
         return None
 
 
+def total_bounds(task: str, table: RoutingTable) -> tuple[float | None, float | None]:
+    """The lowest and the highest total that a task can have; None where a reward that counts declares no such end.
+
+    A task without a reward that counts has neither.
+    """
+    ends = [weighted_range(route) for route in table.of(task) if route.weight]
+    return _sum([low for low, _ in ends]), _sum([high for _, high in ends])
+
+
+def weighted_range(route: Route) -> tuple[float | None, float | None]:
+    """What a route adds to a total at least and at most; with a negative weight most where it scores lowest."""
+    reward = sound(route)
+    ends = (None, None) if reward is None else reward.range
+    least, most = ends if route.weight > 0 else ends[::-1]
+    return None if least is None else route.weight * least, None if most is None else route.weight * most
+
+
+def _sum(ends: list[float | None]) -> float | None:
+    known = [end for end in ends if end is not None]
+    return sum(known) if known and len(known) == len(ends) else None
+
+
 def _check_gate(place: str, route: Route, lines: tuple[Route, ...]) -> list[Problem]:
     """Whether the reward that a gate waits for is another one of the task, and can be as high as that."""
     if not isinstance(route.schedule, Gate):

@@ -8,14 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from core.check import Report
-from core.data import Data
 from core.errors import Problem, UserError, did_you_mean
 from core.options import grpo_settings
-from core.readiness import report
 from core.runs import RunFolder, checkpoint_step, state, write_atomically
 from core.sampling import ModelChoice
-from core.spec import Draft
 
 ADAPTER_CONFIG = "adapter_config.json"
 STEP = "step.json"  # beside a result: after how many training steps it was saved
@@ -119,15 +115,3 @@ def no_adapter(run: RunFolder) -> Problem:
         case _:
             mend = "It ended before its first checkpoint: resume it, or start another. Its page in Monitor says why."
     return Problem(run.id, "this run has no adapter yet.", mend)
-
-
-def run_rows(run: RunFolder) -> Data:
-    """The rows of a run, as its files are now; remembered until they change.
-
-    Raises:
-        UserError: they cannot be read.
-    """
-    found: Report = report(Draft(data=run.spec().data))
-    if found.data is None:
-        raise UserError(found.errors or Problem("data", "there are no rows."))
-    return found.data

@@ -238,6 +238,7 @@ class Printer:
         self._file, self._read = 0, 0
         self._seen: set[int] = set()
         self._latest: deque[dict[str, Any]] = deque(maxlen=PACE_STEPS)
+        self._evaluations: deque[tuple[int, float]] = deque(maxlen=2)
         self._seen.update(map(hash, self._new_lines()))
 
     def print_new(self) -> None:
@@ -250,7 +251,10 @@ class Printer:
     def _print(self, record: dict[str, Any]) -> None:
         if record["split"] == "train":
             self._latest.append(record)
-        print(progress.step_line(record, progress.seconds_left(list(self._latest))), flush=True)
+        else:
+            self._evaluations.append((record["step"], record["seconds"]["all"]))
+        left = progress.seconds_left(list(self._latest), list(self._evaluations))
+        print(progress.step_line(record, left), flush=True)
 
     def _new_lines(self) -> list[bytes]:
         """Whole lines that came since they were last asked for; all of them where the file is another."""

@@ -61,13 +61,15 @@ def _flat(value: Any, place: str = "") -> dict[str, str]:
     if isinstance(value, Mapping) and value:
         return {name: text for key, part in value.items() for name, text in _flat(part, f"{place}.{key}").items()}
     if isinstance(value, list | tuple) and any(isinstance(part, Mapping) for part in value):
-        return {name: text for part in value for name, text in _flat(part, f"{place}.{_called(part)}").items()}
+        parts = [_flat(part, f"{place}.{called}") for part, called in zip(value, _called(value), strict=True)]
+        return {name: text for part in parts for name, text in part.items()}
     return {place.lstrip("."): str(value)}
 
 
-def _called(part: Any) -> str:
-    """A route is known by its label or name, not by its place in the list."""
-    return str(part.get("label") or part.get("name")) if isinstance(part, Mapping) else "?"
+def _called(parts: Sequence[Any]) -> list[str]:
+    """A route is known by its label or name, not by its place in the list; what has none, or one twice, by both."""
+    named = [str(part.get("label") or part.get("name") or "") if isinstance(part, Mapping) else "" for part in parts]
+    return [name if name and named.count(name) == 1 else f"{name}{n}" for n, name in enumerate(named, start=1)]
 
 
 def finals(series: Sequence[Series]) -> dict[str, tuple[Final | None, ...]]:

@@ -15,16 +15,17 @@ import json
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from core.archives import UNREADABLE, check_entries, take_out, unreadable
+from core.archives import MOST_FILES, UNREADABLE, check_entries, take_out, unreadable
+from core.completions import SHARD
 from core.documents import parse_yaml
 from core.errors import Problem, UserError
-from core.exports import Asked, Progress, export_path, exports_path, pack
+from core.exports import Asked, Progress, export_path, pack, scratch_folder
 from core.extension import extended_steps
 from core.project_files import with_paths
-from core.run_adapters import RunAdapter
+from core.run_adapters import RESULT, RunAdapter
 from core.runs import QUEUE_FILE, Exit, RunFolder, Worker, runs_root, state, write_atomically, write_exit
 from core.spec import DataSpec, RunSpec, parse_spec
 from core.uploads import keep_upload
@@ -38,7 +39,7 @@ PLAIN = r"(?:data\.json|metrics\.jsonl|engine\.json|exit\.json|worker\.json|work
 RESUMED = r"(?:optimizer|scheduler|rng_state[_\d]*)\.(?:pt|pth|bin)"  # read as weights only, never as pickles
 SAFE = r"(?!\.)[\w-]{1,80}\.(?:safetensors|json|jinja|txt|model|md|png|yaml)"
 KEPT = re.compile(
-    rf"{PLAIN}|completions/{WORD}\.parquet|evaluations/{WORD}\.json|adapter/{SAFE}"
+    rf"{PLAIN}|completions/{SHARD}|evaluations/{WORD}\.json|adapter/{SAFE}"
     rf"|best/step-\d{{1,9}}/{SAFE}|checkpoints/checkpoint-\d{{1,9}}/(?:{SAFE}|{RESUMED})"
     rf"|superseded/(?:{WORD}/){{0,3}}{WORD}\.(?:jsonl|parquet)"
 )
@@ -49,20 +50,39 @@ def export_run(run: RunFolder, progress: Progress, cancelled: Asked) -> Path:
     """A zip of everything that a run is, the files of its rows too, where they are files.
 
     Raises:
-        UserError: it is running: what is being written cannot be packed.
+        UserError: it is running, or starts meanwhile: what is being written cannot be packed; or it is too large.
     """
-    if state(run) == "running":
-        raise UserError(Problem(run.id, "this run is running.", "Stop it at a checkpoint first."))
+    still(run)
     spec = run.spec()
     packed = {path: f"data/{n}/{path.name}" for n, path in enumerate(_data_files(spec.data))}
     data = with_paths(spec.data, {str(path): name for path, name in packed.items()})
-    target = export_path(RunAdapter(run, "adapter", run.adapter, None), "run")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=exports_path(run), prefix="making-") as scratch:
-        moved = Path(scratch) / SPEC
+    target = export_path(RunAdapter(run, RESULT, run.adapter, None), "run")
+    with scratch_folder(target) as scratch:
+        moved = scratch / SPEC
         moved.write_text(spec.model_copy(update={"data": data}).to_yaml(), encoding="utf-8")
         files = [(moved, SPEC), *packed.items(), *_files(run)]
-        return pack(files, target, progress, cancelled)
+        check_size(run, [path for path, _ in files])
+
+        def asked() -> bool:
+            still(run)
+            return cancelled()
+
+        return pack(files, target, progress, asked)
+
+
+def still(run: RunFolder) -> None:
+    """Refuse to pack a run that is at work."""
+    if state(run) == "running":
+        raise UserError(Problem(run.id, "this run is running.", "Stop it at a checkpoint first."))
+
+
+def check_size(run: RunFolder, files: Sequence[Path]) -> None:
+    """Refuse to pack what nobody could bring back: an import takes so much and no more."""
+    whole = sum(path.stat().st_size for path in files)
+    if len(files) > MOST_FILES or whole > MOST_BYTES:
+        what = f"it has {len(files):,} files of {whole / 1e9:.1f} GB in all; an import takes {MOST_FILES:,} of"
+        mend = "Take its adapter, or copy its folder and its data as they are."
+        raise UserError(Problem(run.id, f"{what} {MOST_BYTES / 1e9:.1f} GB.", mend))
 
 
 def _files(run: RunFolder) -> Iterator[tuple[Path, str]]:

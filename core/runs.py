@@ -76,7 +76,21 @@ class Worker(Identity):
     attempt: int = 1
 
 
-WORKER, EXIT = TypeAdapter(Worker), TypeAdapter(Exit)  # made once: making one takes longer than a run in a list may
+@dataclass(frozen=True)
+class Way:
+    """How one part of a step is done.
+
+    Attributes:
+        ours: whether it is ours; else it is TRL's.
+        reason: why it is TRL's; empty for ours.
+    """
+
+    ours: bool
+    reason: str = ""
+
+
+# Made once: making one takes longer than a run in a list may.
+WORKER, EXIT, WAYS = TypeAdapter(Worker), TypeAdapter(Exit), TypeAdapter(dict[str, Way])
 
 
 @dataclass(frozen=True)
@@ -181,9 +195,9 @@ class RunFolder:
         """How the last worker ended, if it said so."""
         return _read_as(EXIT, self.exit_path)
 
-    def engine(self) -> dict[str, Any] | None:
+    def engine(self) -> dict[str, Way] | None:
         """For each part of a step whether it goes our way, and why not; None before that is known."""
-        return _read_object(self.engine_path)
+        return _read_as(WAYS, self.engine_path)
 
     def records(self) -> list[dict[str, Any]]:
         """All metrics; a torn last line is left for the next read, a corrupt one is a `UserError`."""

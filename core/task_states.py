@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.columns import Columns, Key
-from core.routing import RoutingTable, sound
+from core.routing import RoutingTable, total_bounds
 from core.spec import Draft
 
 Name = Literal["early", "learning", "converged", "stalled", "regressing"]
@@ -85,7 +85,8 @@ def goals(spec: Draft, tasks: Iterable[str]) -> dict[str, Goal]:
     """What each task is trained for."""
     table = RoutingTable(spec.rewards)
     return {
-        task: Goal(total_bounds(spec, task)[1], {route.key: route.weight for route in table.of(task)}) for task in tasks
+        task: Goal(total_bounds(task, table)[1], {route.key: route.weight for route in table.of(task)})
+        for task in tasks
     }
 
 
@@ -122,23 +123,8 @@ def noise(values: NDArray[np.floating]) -> float:
 def task_bounds(spec: Draft, tasks: Iterable[str]) -> dict[str, tuple[float, float] | None]:
     """The lowest and the highest total of each task that has totals; None where a reward leaves one of them open."""
     table = RoutingTable(spec.rewards)
-    ends = {task: total_bounds(spec, task) for task in tasks if any(route.weight for route in table.of(task))}
+    ends = {task: total_bounds(task, table) for task in tasks if any(route.weight for route in table.of(task))}
     return {task: None if low is None or high is None else (low, high) for task, (low, high) in ends.items()}
-
-
-def total_bounds(spec: Draft, task: str) -> tuple[float | None, float | None]:
-    """The lowest and the highest total that a task can have; None where a reward declares no such end."""
-    low, high = 0.0, 0.0
-    open_below = open_above = False
-    for route in RoutingTable(spec.rewards).of(task):
-        if not route.weight:
-            continue
-        reward = sound(route)
-        ends = (None, None) if reward is None else reward.range
-        least, most = ends if route.weight > 0 else ends[::-1]
-        open_below, open_above = open_below or least is None, open_above or most is None
-        low, high = low + route.weight * (least or 0.0), high + route.weight * (most or 0.0)
-    return None if open_below else low, None if open_above else high
 
 
 def _name(values: Floats, window: int, error: float, top: float | None) -> Name:

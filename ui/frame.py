@@ -254,7 +254,7 @@ def live_run() -> str | None:
             text = line.id
             if series.last:
                 text += f" · step {series.last['step']}/{series.last['steps']}"
-                left = progress.seconds_left(list(series.latest))
+                left = progress.left_of(series)
                 text += "" if left is None else f" · {progress.duration(left)}"
             return button(text, kind="link", act="page", page="monitor", run=line.id)
     return None

@@ -24,9 +24,10 @@ MOST_RUNS = 6
 
 
 def compared(found: Known, look: Look) -> list[RunFolder]:
-    """The run of the page, then those that were chosen and are still there."""
+    """The run of the page, then those that were chosen and are still there; no more than there are dashes for."""
     runs = {run.id: run for run in all_runs()}
-    return [found.run, *(runs[name] for name in look.others if name in runs and name != found.run.id)]
+    others = (runs[name] for name in look.others if name in runs and name != found.run.id)
+    return [found.run, *others][:MOST_RUNS]
 
 
 def compare_token(found: Known, look: Look) -> str:

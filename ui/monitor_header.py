@@ -105,7 +105,7 @@ def status_html(found: Known) -> str:
 
 
 def _times(found: Known, series: Series) -> list[str]:
-    left = progress.seconds_left(list(series.latest))
+    left = progress.left_of(series)
     took = float(series.train.values(Key("seconds/all")).sum(where=series.train.values(Key("seconds/all")) > 0))
     texts = [t("watch.took", time=progress.duration(took))]
     return (
@@ -128,7 +128,7 @@ def _ending(found: Known) -> str:
 def engine_lines(found: Known) -> list[str]:
     """Which parts of a step are TRL's own, slower way, and why; nothing where all is ours."""
     ways = found.run.engine() or {}
-    reasons = {part: way["reason"] for part, way in ways.items() if not way["ours"]}
+    reasons = {part: way.reason for part, way in ways.items() if not way.ours}
     lines = []
     if "sampling" in reasons:
         lines.append(t("watch.sampling", reason=reasons["sampling"]))

@@ -14,15 +14,15 @@ from pathlib import Path
 from core.alert_log import alerts_path, read_alerts
 from core.alerts import Alert, find_alerts, silence
 from core.completions import Wanted
-from core.errors import Problem, UserError
+from core.errors import UserError
+from core.extension import extended_steps
 from core.following import follow
 from core.queue import place
-from core.runs import RunFolder, State, all_runs, state, stop_requested
+from core.runs import RunFolder, State, find_run, state, stop_requested
 from core.series import Series
 from core.spec import RunSpec
 from core.task_states import Goal, TaskState, goals, states
 from ui.plots import Frame
-from ui.texts import t
 from ui.theme import task_colours
 
 BUDGET_S = 0.4  # for reading a long run at one refresh; it goes on at the next
@@ -71,9 +71,18 @@ class Known:
         """Changes with every record, and with the run's state."""
         last = self.series.last
         rows = f"{self.series.train.length} {self.series.held_out.length} {self.series.read:.3f}"
-        made = f"{self.run.engine_path.exists()} {self.run.adapter.exists()}"
-        now = f"{self.run.id} {self.state} {place(self.run)} {self.stopping} {made} {len(self.alerts)}"
-        return f"{now} {rows} {last['time'] if last else ''}"
+        made = f"{self.run.engine_path.exists()} {self.run.adapter.exists()} {extended_steps(self.run)}"
+        now = f"{self.run.id} {self.state} {self.place} {self.stopping} {made} {len(self.alerts)}"
+        end = self.run.exit()
+        return f"{now} {rows} {last['time'] if last else ''} {end and (end.attempt, end.time)}"
+
+    @property
+    def place(self) -> str:
+        """In the queue; what is wrong with that where nobody can say it."""
+        try:
+            return str(place(self.run) or "")
+        except UserError as error:
+            return str(error)
 
     @property
     def figures_token(self) -> str:
@@ -126,17 +135,9 @@ def columns(width: int) -> int:
 
 def known(run_id: str) -> Known:
     """What is known now."""
-    run = folder(run_id)
+    run = find_run(run_id)
     now = state(run)
     return Known(run, now, follow(run, BUDGET_S), now == "running" and stop_requested(run), time.time())
-
-
-def folder(run_id: str) -> RunFolder:
-    """A run by its id; an id never leads out of the root."""
-    found = next((run for run in all_runs() if run.id == run_id), None)
-    if found is None:
-        raise UserError(Problem(run_id, t("watch.gone", run=run_id)))
-    return found
 
 
 def judged(found: Known) -> tuple[tuple[Alert, ...], Mapping[str, TaskState]]:

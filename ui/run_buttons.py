@@ -12,11 +12,10 @@ from core.extension import extend
 from core.projects import project_from_run
 from core.queue import cancel, enqueue, move, place
 from core.run_actions import Action, actions
-from core.runs import RunFolder, kill, stop
+from core.runs import RunFolder, find_run, kill, stop
 from ui.data_parts import field_box
 from ui.html import button, said
 from ui.messages import inform, told
-from ui.monitor_state import folder
 from ui.texts import t
 
 IN_ORDER: tuple[Action, ...] = ("start", "resume", "stop", "kill", "cancel", "move", "duplicate", "extend")
@@ -48,16 +47,16 @@ def clicked(event: gr.EventData) -> tuple[Any, Any]:
     """Do what a button says; a copy leads to the page Train of its project."""
     match said(event):
         case {"act": "duplicate", "run": str(name)}:
-            return project_from_run(folder(name)).name, "train"
+            return project_from_run(find_run(name)).name, "train"
         case {"act": str(act), "run": str(name)} if act in MOVES:
-            run = folder(name)
+            run = find_run(name)
             move(run, (place(run) or 1) + MOVES[act])
         case {"act": "extend", "run": str(name), "value": str(text)}:
-            run = folder(name)
+            run = find_run(name)
             extend(run, _steps(text))
             enqueue(run)
         case {"act": str(act), "run": str(name)} if act in DONE:
-            DONE[act](folder(name))
+            DONE[act](find_run(name))
     return gr.skip(), gr.skip()
 
 

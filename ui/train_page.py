@@ -31,10 +31,10 @@ from ui.train_state import Known, Look, known
 
 GO = """(where) => {
     if (!where) return;
-    const place = where.split(" ")[0];
     const whole = (data) => (data.task ? `tasks.${data.task}.` : '') + data.place;
     const there = () => [...document.querySelectorAll('[data-edit=option]')].find(
-        (field) => whole(field.dataset) === place && (field.offsetParent || field.closest('details:not([open])')));
+        (field) => `${where} `.startsWith(`${whole(field.dataset)} `)
+            && (field.offsetParent || field.closest('details:not([open])')));
     const go = (tries) => {
         const field = there();
         if (!field && tries) return setTimeout(() => go(tries - 1), 100);
@@ -245,8 +245,20 @@ def save(name: str, text: str, look: Look, seen: Any) -> Look:
         draft = train_presets.read(text, SPEC)
     except UserError as error:
         return Look(name, look.refused, error.problems, look.preset)
-    opened(name).change(lambda _: draft)
+    opened(name).change(lambda now: merged(now, draft, seen.text if isinstance(seen, Seen) else ""))
     return Look(name, {}, (), look.preset)
+
+
+def merged(now: Draft, typed: Draft, shown: str) -> Draft:
+    """What is typed, over what other tabs have changed since the text below it was shown."""
+    try:
+        before = train_presets.read(shown, SPEC) if shown else now
+    except UserError:
+        return typed
+    if before == now:
+        return typed
+    changed = [name for name in Draft.model_fields if getattr(typed, name) != getattr(before, name)]
+    return now.model_copy(update={name: getattr(typed, name) for name in changed})
 
 
 def take(name: str, file: str, look: Look) -> Look:

@@ -84,9 +84,9 @@ def act(run: str, adapter: str, event: gr.EventData) -> None:
     one = find_adapter(run_of(run), adapter)
     match said(event):
         case {"act": "make", "file": str(kind)} if kind in KINDS:
-            maker = MAKERS[kind]  # type: ignore[index]
+            maker = MAKERS[kind]
             SERVICES.jobs.start(_name(one, kind), lambda job: maker(one, job.progress, job.cancelled))
-        case {"act": "cancel", "file": str(kind)}:
+        case {"act": "cancel", "file": str(kind)} if kind in KINDS:
             SERVICES.jobs.cancel(_name(one, kind))
 
 
@@ -99,8 +99,9 @@ def bring(file: str | None) -> tuple[Any, str]:
     return None, run.id
 
 
-def _name(adapter: RunAdapter, kind: str) -> str:
-    return f"export {kind} of {adapter.name} {about_run(adapter.run.id)}"
+def _name(adapter: RunAdapter, kind: Kind) -> str:
+    """By the file that it makes: of the whole run there is one, whichever adapter is looked at."""
+    return f"export {export_path(adapter, kind).name} {about_run(adapter.run.id)}"
 
 
 def _job(adapter: RunAdapter, kind: Kind) -> Job | None:
@@ -214,4 +215,4 @@ def card_token(now: Known) -> str:
 
 def card_text(now: Known) -> str:
     """The model card as it would be written now."""
-    return model_card(now.adapter) if now.adapter is not None else ""
+    return model_card(now.adapter) if now.adapter is not None and now.spec is not None else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -40,7 +41,7 @@ class Schedule:
 def trainer_arguments(run: RunFolder, spec: RunSpec, rows: int, evaluate: bool) -> GRPOConfig:
     """TRL's configuration: the spec's `grpo:` part, our defaults, and what a run folder needs."""
     settings = {
-        **precision(fp16=bool(spec.grpo.get("fp16"))),
+        **precision(spec.grpo),
         "run_name": run.id,
         **grpo_settings(spec.grpo),
         **fixed(GRPO_RESERVED),
@@ -85,10 +86,15 @@ def evaluation_due(arguments: GRPOConfig, step: int) -> bool:
     return step % int(every) == 0
 
 
-def precision(fp16: bool = False) -> dict[str, Any]:
-    """bfloat16 where the hardware computes in it, else float32: emulated bfloat16 is slower than float32."""
-    if fp16:
+def precision(given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """bfloat16 where the hardware computes in it, else float32: emulated bfloat16 is slower than float32.
+
+    What is `given` under `grpo:` decides: with `bf16: false` the weights, too, are in float32.
+    """
+    given = given or {}
+    if given.get("fp16"):
         return {"bf16": False}
     cuda, cpu = torch.cuda.is_available(), not torch.accelerator.is_available()
     fast = torch.cuda.is_bf16_supported() if cuda else cpu and torch.cpu._is_avx512_bf16_supported()
-    return {"use_cpu": cpu, "bf16": fast, "model_init_kwargs": {"dtype": "bfloat16" if fast else "float32"}}
+    half = fast if given.get("bf16") is None else bool(given["bf16"])
+    return {"use_cpu": cpu, "bf16": half, "model_init_kwargs": {"dtype": "bfloat16" if half else "float32"}}

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from trl import GRPOConfig
 
-from core.runs import RunFolder, write_atomically
+from core.runs import RunFolder, Way, write_atomically
 from core.spec import Engine as EngineSpec
 from core.training import lora, packing, trial
 from core.training.packed_pass import per_token_logprobs
@@ -47,19 +47,6 @@ HARMLESS = {
     "output_logits",
     "return_dict_in_generate",
 }
-
-
-@dataclass(frozen=True)
-class Way:
-    """How one part of a step is done.
-
-    Attributes:
-        ours: whether it is ours; else it is TRL's.
-        reason: why it is TRL's; empty for ours.
-    """
-
-    ours: bool
-    reason: str = ""
 
 
 @dataclass

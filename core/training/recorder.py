@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import time
 import traceback
@@ -21,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.alert_log import AlertLog, rewind_alerts
+from core.completions import SHARD
 from core.metrics import ScoredBatch, join_batches, mean, task_records
 from core.records import last_record
 from core.reporting import task_metrics
@@ -153,7 +155,7 @@ def rewind(run: RunFolder, step: int) -> bool:
         aside.mkdir(parents=True, exist_ok=True)
         shutil.copy2(run.metrics_path, aside)
         write_atomically(run.metrics_path, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept))
-    for shard in sorted(run.completions.glob("*.parquet")):
+    for shard in sorted(shard for shard in run.completions.glob("*.parquet") if re.fullmatch(SHARD, shard.name)):
         split, at = shard.stem.split("-")[:2]
         if int(at) > step or (split == "held_out" and int(at) not in evaluated):
             aside.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import gc
-import json
 import os
 import shutil
 import signal
@@ -23,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from core.alert_log import AlertLog
 from core.check import check
-from core.data import Data, column, digest, task_counts
+from core.data import Data, column, task_counts
 from core.errors import Problem, UserError
 from core.extension import working_spec
 from core.gates import schedules_of
@@ -35,7 +34,8 @@ from core.queue import attend
 from core.records import last_record
 from core.routing import RoutingTable
 from core.run_adapters import RESULT, RunAdapter, save_step
-from core.runs import Exit, RunFolder, checkpoint_step, record_worker, write_atomically, write_exit
+from core.run_data import note_rows
+from core.runs import Exit, RunFolder, checkpoint_step, record_worker, write_exit
 from core.scoring import Scorer
 from core.spec import RunSpec
 from core.task_states import goals
@@ -120,7 +120,7 @@ def train(run: RunFolder, stop: Stop) -> Exit:
         raise UserError(report.errors)
     if report.sandbox is not None:
         print(report.sandbox, flush=True)
-    check_same_data(run, report.data)
+    note_rows(run, report.data)
     checkpoint = last_checkpoint(run)
     step = checkpoint_step(checkpoint) if checkpoint else 0
     evaluated = rewind(run, step)
@@ -152,22 +152,6 @@ def load_libraries() -> None:
 
     gc.freeze()
     gc.enable()
-
-
-def check_same_data(run: RunFolder, data: Data) -> None:
-    """Refuse to go on with other rows than the run was started with: it would learn from others than it says."""
-    rows: dict[str, Any] = {"train": task_counts(data.train), "held_out": task_counts(data.held_out)}
-    now = {**rows, "digest": digest(data.train, data.held_out)}
-    if not run.data_path.exists():
-        write_atomically(run.data_path, json.dumps(now, ensure_ascii=False, indent=2))
-        return
-    before = json.loads(run.data_path.read_text(encoding="utf-8"))
-    changed = {part: before.get(part) for part in rows} != rows
-    if changed or before.get("digest", now["digest"]) != now["digest"]:  # older versions kept counts alone
-        counts = f"{ {part: before.get(part) for part in rows} } then, {rows} now."
-        told = counts if changed else "as many rows of each task, but not the same."
-        what = f"the data has changed since the run was started: {told}"
-        raise UserError(Problem(run.id, what, "Put the old rows back, or start a new run."))
 
 
 def build_trainer(

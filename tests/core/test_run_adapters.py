@@ -7,7 +7,8 @@ import pytest
 from toys import make_model, make_run, spec_document, tagged_rows, write_rows
 
 from core.errors import UserError
-from core.run_adapters import find_adapter, no_adapter, run_adapters, run_rows, save_step
+from core.run_adapters import find_adapter, no_adapter, run_adapters, save_step
+from core.run_data import run_rows
 from core.runs import CHECKPOINT_COMPLETE, create_run, record_worker
 from core.spec import parse_spec
 

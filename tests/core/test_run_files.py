@@ -11,7 +11,8 @@ import pytest
 from core import archives, run_files
 from core.errors import UserError
 from core.following import follow
-from core.run_adapters import find_adapter, run_adapters, run_rows
+from core.run_adapters import find_adapter, run_adapters
+from core.run_data import run_rows
 from core.run_files import export_run, import_run
 from core.run_list import run_lines
 from core.runs import all_runs, record_worker, runs_root, state, worker_process

@@ -40,7 +40,7 @@ def a_run(steps, model="embedded", grpo=GRPO, length=20.0, clipped=0.0, seconds=
             "reward": 0.5,
             "trainer": {},
             "seconds": {"all": 60.0 if n == resumed_at else seconds, "generate": seconds / 4, "score": 0.0},
-            "tasks": [{"task": "a", "reward": 0.5, "count": 32, "length": length, "clipped": clipped}],
+            "tasks": [{"task": "a", "reward": 0.5, "count": 32, "length": length, "clipped": clipped, "rewards": []}],
         }
         for n in range(1, steps + 1)
     ]

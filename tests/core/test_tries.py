@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from core.errors import UserError
-from core.run_adapters import find_adapter, run_rows
+from core.run_adapters import find_adapter
+from core.run_data import run_rows
 from core.sampling import SamplingSettings
 from core.services import Services
 from core.tries import Tries
