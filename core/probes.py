@@ -28,7 +28,7 @@ from core.completion_rows import Tokenize
 from core.errors import Problem
 from core.metrics import mean
 from core.prompts import as_messages
-from core.routing import RoutingTable, total_bounds
+from core.routing import RoutingTable, total_bounds, weighted_range
 from core.scores import SAME, Scores
 from core.scoring import Scorer
 from core.spec import COMPLETION_IDS
@@ -245,7 +245,7 @@ def _short_of(
         return [Problem(f"task {task!r}", what, MEND_ROWS, "warning")]
     if highest is None or gold.totals.mean() > highest - SAME:
         return []
-    best = {route.key: max(route.weight * end for end in _range(route)) for route in table.of(task) if route.weight}
+    best = {route.key: weighted_range(route)[1] or 0.0 for route in table.of(task) if route.weight}
     missing = np.array([best.get(key, 0.0) for key in gold.keys]) - _weighted(gold).mean(axis=0)
     most = gold.keys[int(np.argmax(missing))]
     what = f"gold, {spelling}, earns {gold.totals.mean():.3g} of {highest:.3g}: {most} holds back most."
