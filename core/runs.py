@@ -311,6 +311,8 @@ def folder_state(run: RunFolder) -> State:
     if (end := _ending(run, worker)) is not None:  # a worker writes its ending before it is gone
         return end.reason
     message = "The worker vanished without a word: killed, out of memory, or the machine went down."
+    if (_read_object(run.stop_path) or {}).get("killed") == worker.attempt:
+        message = "Killed on request; it goes on from its last checkpoint."
     with suppress(OSError):  # where the disk is full or the folder gone: it is lost, whether written down or not
         write_exit(run, Exit("lost", message, run.last_step(), attempt=worker.attempt))
     return "lost"
@@ -364,6 +366,9 @@ def kill(run: RunFolder) -> None:
     process = worker_process(run)
     if process is None:
         raise UserError(Problem(run.id, f"this run is {state(run)}: there is nothing to kill."))
+    worker = run.worker()
+    with suppress(OSError):  # a full disk must not keep a run from being killed
+        write_atomically(run.stop_path, json.dumps({"killed": worker.attempt if worker else 0}))
     os.killpg(process.pid, signal.SIGKILL)
 
 

@@ -87,6 +87,8 @@ def status_html(found: Known) -> str:
     now = t("watch.stopping_now") if found.stopping else found.state
     series, last = found.series, found.series.last
     parts = [state_chip(now), f'<strong class="name">{escape(found.run.id)}</strong>']
+    if found.state == "queued":
+        parts.append(f"<span>{escape(t('watch.place', place=found.place))}</span>")
     if last is None:
         parts.append(f"<span>{escape(t('watch.loading'))}</span>" if found.state == "running" else "")
     else:
@@ -117,7 +119,7 @@ def _times(found: Known, series: Series) -> list[str]:
 
 def _ending(found: Known) -> str:
     """How it ended, its result, and which parts of a step go TRL's slower way."""
-    end = found.run.exit() if found.state != "running" else None
+    end = found.run.exit() if found.state not in ("running", "queued") else None
     lines = [end.message] if end else []
     if end and found.run.adapter.exists():
         lines.append(t("watch.adapter", path=found.run.adapter))

@@ -6,6 +6,8 @@ from collections import Counter
 from html import escape
 from math import isnan
 
+import numpy as np
+
 from core.columns import Key
 from core.convergence import best, evaluations
 from core.downsampling import Curve, smoothed
@@ -92,7 +94,8 @@ def _row(found: Known, task: str) -> str:
         figure(before),
         figure(after),
         _signed(change),
-        *(_percent(_recent(found, name, task)) for name in ("signal", "share", "zero_std")),
+        *(_percent(_share(found, name, task)) for name in ("signal", "share")),
+        _percent(_recent(found, "zero_std", task)),
         _errors(found, task),
         f'<span class="sb-bad">{alerts}</span>' if alerts else "0",
     ]
@@ -107,6 +110,14 @@ def _row(found: Known, task: str) -> str:
         + "".join(f'<td class="number">{cell}</td>' for cell in cells)
         + "</tr>"
     )
+
+
+def _share(found: Known, field: str, task: str) -> float | None:
+    """A task's part of the latest batches, those without it included: the parts of all tasks are a whole."""
+    columns = [found.series.train.values(Key("share", one))[-4 * RECENT :] for one in found.series.tasks]
+    sampled = np.flatnonzero(~np.isnan(columns).all(axis=0))[-RECENT:]
+    values = found.series.train.values(Key(field, task))[-4 * RECENT :][sampled]
+    return float(np.nan_to_num(values).mean()) if len(sampled) else None
 
 
 def _recent(found: Known, field: str, task: str) -> float | None:

@@ -28,7 +28,7 @@ def note(now: Known) -> str:
     if not now.draft.rewards:
         return t("train.no_rewards")
     if not now.ready or now.report.data is None:
-        return t("train.blocked", errors=len(now.preflight.errors))
+        return t("train.blocked", errors=sum(found.problem.severity == "error" for found in now.findings))
     counts = {"rows": len(now.report.data.train), "held_out": len(now.report.data.held_out)}
     return t("train.ready", tasks=len(now.tasks), **counts)
 
@@ -103,7 +103,7 @@ def spoken(seconds: float) -> str:
 
 def problems_html(now: Known) -> str:
     """Errors, then warnings, each leading to where it is mended; and how the probes stand."""
-    findings = now.preflight.findings
+    findings = now.findings
     lines = "".join(_line(finding) for finding in findings)
     level = "" if now.report.sandbox is None else f'<p class="sb-note">{escape(str(now.report.sandbox))}</p>'
     if not findings:

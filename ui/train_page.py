@@ -75,18 +75,14 @@ def _all(now: Known, words: str, only: bool) -> str:
     return now.token
 
 
-def _form(now: Known, words: str, only: bool) -> str:
-    return f"{now.token} {now.look.refused}"
-
-
 PARTS = (
     Part("start", _all, lambda now, *_: gr.Button(interactive=now.ready)),
     Part("note", _all, lambda now, *_: train_checks.note(now)),
     Part("summary", _all, lambda now, *_: train_checks.summary_html(now)),
     Part("presets", lambda now, *_: f"{now.token} {now.look.preset}", lambda now, *_: train_presets.presets_html(now)),
-    Part("simple", _form, lambda now, *_: train_form.simple_html(now)),
-    Part("advanced", lambda now, *given: f"{_form(now, *given)} {given}", train_form.advanced_html),
-    Part("tasks", _form, lambda now, *_: train_form.tasks_html(now)),
+    Part("simple", _all, lambda now, *_: train_form.simple_html(now)),
+    Part("advanced", lambda now, *given: f"{now.token} {given}", train_form.advanced_html),
+    Part("tasks", _all, lambda now, *_: train_form.tasks_html(now)),
     Part("problems", _all, lambda now, *_: train_checks.problems_html(now)),
     Part(
         "forecast",

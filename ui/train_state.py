@@ -11,7 +11,7 @@ from core.data import task_counts
 from core.errors import Problem
 from core.forecast import FILE, Forecast, forecast_token, job_name, kept_forecast
 from core.jobs import Job
-from core.preflight import Preflight, preflight
+from core.preflight import Finding, Preflight, preflight
 from core.probes import TaskProbes
 from core.projects import Project
 from core.readiness import report
@@ -79,8 +79,14 @@ class Known:
     @property
     def ready(self) -> bool:
         """Whether a run could start."""
-        errors = self.report.errors or self.preflight.errors
+        errors = self.report.errors or self.preflight.errors or self.look.refused
         return bool(self.draft.rewards) and self.report.data is not None and not errors
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong, errors first; entries that were not taken are errors, since the run would have others."""
+        entries = [problem for refused in self.look.refused.values() for problem in refused.problems]
+        return (*(Finding(problem, "train") for problem in entries), *self.preflight.findings)
 
     @cached_property
     def forecast(self) -> Forecast | None:
@@ -126,7 +132,7 @@ class Known:
         states = [(job.state, job.started) for job in jobs]
         file = self.project.path / FILE
         made = file.stat().st_mtime_ns if file.exists() else 0
-        return f"{self.project.name} {self.project.revision} {made} {states} {self.look.broken}"
+        return f"{self.project.name} {self.project.revision} {made} {states} {self.look.broken} {self.look.refused}"
 
 
 def known(project: Project, look: Look) -> Known:

@@ -93,6 +93,10 @@ def test_one_spike_of_the_gradient_is_none():
     assert kinds(run(trainer=lambda n: {"grad_norm": 80.0 if n == 119 else 0.5})) == []
 
 
+def test_a_first_signal_after_none_is_no_explosion():
+    assert kinds(run(trainer=lambda n: {"grad_norm": 0.0 if n < 110 else 0.02})) == []
+
+
 def test_errors_above_5_percent_name_reward_and_reason():
     entry = task_entry("math", 0.5) | {
         "rewards": [reward_entry("exact", 0.5, count=6, errors=2, reasons={"no gold": 2}), reward_entry("brief", 0.5)]

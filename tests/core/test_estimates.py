@@ -81,6 +81,10 @@ class TestMean:
         covered = sum(found.low <= 2 / 7 <= found.high for found in map(mean, samples))
         assert 0.92 <= covered / 1000 <= 0.97
 
+    def test_differences_that_are_alike_but_for_rounding_have_an_interval_of_no_width(self):
+        found = difference([0.1, 0.2, 0.3], [0.2, 0.3, 0.4])
+        assert found.low == found.high
+
     def test_one_prompt_has_a_mean_and_no_interval(self):
         found = mean([0.5])
         assert (found.value, found.low, found.high, found.prompts) == (0.5, None, None, 1)

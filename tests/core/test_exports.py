@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -20,6 +21,7 @@ from core.exports import (
     exports_path,
     gguf_converter,
     is_current,
+    pack,
 )
 from core.run_adapters import find_adapter
 
@@ -131,6 +133,24 @@ def test_a_cancelled_export_leaves_nothing_behind(adapter):
     with pytest.raises(ChildCancelled):
         export_merged(adapter, ignore, lambda: True)
     assert list(exports_path(adapter.run).iterdir()) == []
+
+
+def test_two_threads_may_pack_the_same_file_at_once(tmp_path):
+    files = [(tmp_path / f"f{n}.safetensors", f"f{n}.safetensors") for n in range(3)]
+    for path, _ in files:
+        path.write_bytes(os.urandom(3 << 20))
+    target = tmp_path / "run.zip"
+    with ThreadPoolExecutor(2) as pool:
+        for made in [pool.submit(pack, files, target, ignore, never) for _ in range(2)]:
+            made.result()
+    with zipfile.ZipFile(target) as archive:
+        assert archive.testzip() is None
+
+
+def test_an_export_is_as_old_as_the_beginning_of_its_making(adapter):
+    path = export_adapter(adapter, lambda *done: os.utime(adapter.path / "adapter_config.json"), never)
+    assert path.exists()
+    assert not is_current(adapter, "adapter"), "it was changed while it was packed"
 
 
 def test_an_export_is_current_until_its_adapter_is_written_anew(adapter):

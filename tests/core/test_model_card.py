@@ -9,6 +9,7 @@ from toys import spec_document, tagged_rows, write_rows
 from core.curve_image import write_curves
 from core.evaluation import Evaluation, EvaluationSettings, Row, SideAnswers, write_evaluation
 from core.model_card import base_model, model_card, public_spec, write_card
+from core.options import check_options
 from core.run_adapters import find_adapter
 from core.runs import create_run
 from core.spec import parse_spec
@@ -95,3 +96,19 @@ def test_a_folder_gets_card_curves_and_spec(run, tmp_path):
     write_card(find_adapter(run), tmp_path / "out")
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["README.md", "curves.png", "spec.yaml"]
     assert "](curves.png)" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_what_may_be_secret_and_places_of_this_machine_are_in_no_spec_for_others(run, model, tmp_path):
+    document = spec_document(model, tmp_path / "rows.jsonl")
+    document["grpo"]["model_init_kwargs"] = {"token": "hf_Secret", "dtype": "float32"}
+    document["rewards"]["short"][0]["params"]["pattern"] = str(tmp_path)
+    told = parse_spec(document, "toy")
+    shown = public_spec(told).to_yaml()
+    assert "hf_Secret" not in shown
+    assert str(tmp_path) not in shown
+    assert "dtype: float32" in shown
+
+
+def test_no_token_for_the_hub_is_taken_into_a_run():
+    (problem,) = check_options("grpo", {"hub_token": "hf_Secret"})
+    assert "no token is kept" in problem.mend

@@ -46,6 +46,12 @@ def test_a_clock_that_jumps_changes_nothing_in_the_time_left():
     assert seconds_left(records) == pytest.approx(6 * 3.0)
 
 
+def test_evaluations_that_are_to_come_take_as_long_as_the_last():
+    records = [record(step=n, seconds=3.0) for n in range(1, 15)]  # of 20
+    assert seconds_left(records, [(0, 9.0), (5, 10.0)]) == pytest.approx(6 * 3.0 + 3 * 10.0)
+    assert seconds_left(records, [(0, 9.0)]) == pytest.approx(6 * 3.0), "how far apart they are is not known yet"
+
+
 def test_evaluations_do_not_count_as_steps():
     assert seconds_left([record(step=10, seconds=1.0), record("held_out", 10, seconds=500.0)]) == 10.0
     assert seconds_left([record("held_out", 0)]) is None

@@ -104,6 +104,16 @@ class TestOrder:
         move(runs[2], to)
         assert read_queue().runs == tuple(runs[n].id for n in order)
 
+    def test_a_run_that_has_had_its_turn_and_could_not_be_taken_out_is_not_started_again(self):
+        run = new_run("quick")
+        enqueue(run)
+        wait_until(lambda: state(run) == "finished")
+        document = {"at_once": 1, "runs": [run.id], "notes": [], "attempts": {run.id: 0}}
+        (runs_root() / "queue.json").write_text(json.dumps(document))
+        assert start_next() == []
+        assert read_queue().runs == ()
+        assert run.worker().attempt == 1
+
     def test_a_cancelled_run_is_what_it_was_before(self, at_work):
         created, stopped = new_run(), end_run(new_run())
         for run in (created, stopped):

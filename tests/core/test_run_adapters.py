@@ -8,7 +8,7 @@ from toys import make_model, make_run, spec_document, tagged_rows, write_rows
 
 from core.errors import UserError
 from core.run_adapters import find_adapter, no_adapter, run_adapters, save_step
-from core.run_data import run_rows
+from core.run_data import note_rows, run_rows
 from core.runs import CHECKPOINT_COMPLETE, create_run, record_worker
 from core.spec import parse_spec
 
@@ -70,4 +70,12 @@ def test_its_rows_are_those_of_its_data_and_files_that_are_gone_are_said(run, ro
     assert len(run_rows(run).held_out) == 4
     rows.unlink()
     with pytest.raises(UserError, match=r"rows\.jsonl"):
+        run_rows(run)
+
+
+def test_rows_that_were_added_since_the_start_are_refused_since_the_split_is_another(run, rows):
+    note_rows(run, run_rows(run))
+    assert len(run_rows(run).held_out) == 4
+    write_rows(rows, tagged_rows(25))
+    with pytest.raises(UserError, match="the data has changed since the run was started"):
         run_rows(run)

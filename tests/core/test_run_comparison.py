@@ -56,3 +56,11 @@ def test_each_task_ends_where_its_last_steps_and_evaluations_say():
     )
     assert none is None
     assert ends["code"][1].train is None
+
+
+def test_parts_without_a_name_are_known_by_their_place():
+    def ruled(*words):
+        rules = [{"column": "prompt", "contains": word, "task": "math"} for word in words]
+        return spec(data={"path": "rows.jsonl", "tags": {"rules": rules}})
+
+    assert settings(ruled("a", "z"), ruled("b", "z")) == {"data.tags.rules.1.contains": ("a", "b")}

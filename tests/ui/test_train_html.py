@@ -95,7 +95,13 @@ def test_what_is_not_known_is_a_dash_and_said(now):
 
 
 def test_the_note_counts_what_blocks(now):
-    assert note(now) == "Errors to mend before a run can start: 1. They are listed below."
+    assert note(now) == "Errors to mend before a run can start: 2. They are listed below."
+
+
+def test_an_entry_that_was_refused_keeps_a_run_from_starting(now):
+    assert not now.ready
+    problems = [problem for refused in now.look.refused.values() for problem in refused.problems]
+    assert [finding.problem for finding in now.findings][: len(problems)] == problems
 
 
 def test_a_search_leaves_what_matches_and_opens_it(now):
