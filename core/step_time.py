@@ -146,9 +146,14 @@ def step_count(settings: Mapping[str, Any], rows: int) -> int:
 
 def evaluation_count(settings: Mapping[str, Any], rows: int) -> int:
     """Evaluations of held-out rows: before the first step, every `eval_steps`, and after the last."""
-    steps, every = step_count(settings, rows), float(settings["eval_steps"])
-    apart = int(every) if every >= 1 else max(1, math.ceil(steps * every))
-    return 1 + math.ceil(steps / apart)
+    steps = step_count(settings, rows)
+    return 1 + math.ceil(steps / evaluations_apart(settings, steps))
+
+
+def evaluations_apart(settings: Mapping[str, Any], steps: int) -> int:
+    """Steps between two evaluations; `eval_steps` below 1 is a share of all steps, as in TRL."""
+    every = float(settings["eval_steps"])
+    return int(every) if every >= 1 else max(1, math.ceil(steps * every))
 
 
 def generations_a_step(settings: Mapping[str, Any]) -> Fraction:

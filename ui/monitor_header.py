@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
+from typing import Any
 
 from core import progress
 from core.alerts import Alert
 from core.columns import Key
+from core.options import grpo_settings
 from core.run_list import RunLine
 from core.runs import State
 from core.series import Series
+from core.step_time import evaluations_apart
 from ui.html import attributes
-from ui.monitor_state import SPANS, Known, Look
+from ui.monitor_state import SPANS, Known, Look, spec_of
 from ui.preview_tables import select
 from ui.run_buttons import buttons_html
 from ui.texts import t
@@ -97,6 +100,8 @@ def status_html(found: Known) -> str:
             f'<progress max="{steps}" value="{done}" aria-label="{escape(t("watch.progress_label"))}"></progress>'
         )
         parts.append(f"<span>{escape(t('watch.step', step=done, steps=steps))}</span>")
+        if _evaluates(found, last):
+            parts.append(f"<span>{escape(t('watch.evaluating'))}</span>")
         parts += [f'<span class="sb-note">{escape(text)}</span>' for text in _times(found, series)]
     if found.alerts:
         parts.append(f'<span class="sb-chip stalled">{escape(t("watch.alerts", count=len(found.alerts)))}</span>')
@@ -104,6 +109,20 @@ def status_html(found: Known) -> str:
         parts.append(f'<span class="sb-note">{escape(t("watch.reading", share=f"{series.read:.0%}"))}</span>')
     parts.append(f"{buttons_html(found.run)}")
     return f'<div class="sb-status">{"".join(parts)}</div>{_ending(found)}'
+
+
+def _evaluates(found: Known, last: Mapping[str, Any]) -> bool:
+    """Whether held-out rows are being scored: the last step is one after which they are, and no record of it is there.
+
+    A step that ends the run at a stop is followed by none, which nobody can know from here.
+    """
+    spec = spec_of(found.run)
+    if found.state != "running" or found.stopping or last["split"] != "train" or spec is None:
+        return False
+    if not found.series.held_out.length:  # the run has no held-out rows: with any they are scored before the first step
+        return False
+    apart = evaluations_apart(grpo_settings(spec.grpo), last["steps"])
+    return bool(last["step"] % apart == 0 or last["step"] == last["steps"])
 
 
 def _times(found: Known, series: Series) -> list[str]:

@@ -31,7 +31,7 @@ from ui.frame import IN_TURN, QUIET, View
 from ui.html import LISTEN, READ, empty, live_html, said
 from ui.monitor_state import Known, Look, known
 from ui.monitor_table import reasons_html, table_html
-from ui.plots import plot
+from ui.plots import Figure, plot
 from ui.texts import t
 
 TABS = ("overview", "parts", "signal", "training", "completions", "compare", "log")
@@ -70,9 +70,14 @@ def _figure(name: str, tab: str, make: Callable[..., Any]) -> Part:
         name,
         tab,
         lambda now, look, width: f"{now.figures_token} {look.span} {now.frame(look, width).columns}",
-        lambda now, look, width: plot(make(now.series, now.colours, now.frame(look, width))),
+        lambda now, look, width: _shown(make(now.series, now.colours, now.frame(look, width))),
         figure=True,
     )
+
+
+def _shown(figure: Figure | None) -> gr.Plot:
+    """A figure; where there is nothing to draw yet no place is kept for it."""
+    return gr.Plot(value=plot(figure), visible=figure is not None)
 
 
 def _overlay_token(now: Known, look: Look, width: int) -> str:
@@ -81,12 +86,11 @@ def _overlay_token(now: Known, look: Look, width: int) -> str:
 
 def _overlay(now: Known, look: Look, width: int) -> gr.Plot:
     figure = monitor_figures.overlay_figure(now.series, now.colours, now.frame(look, width)) if look.overlay else None
-    return gr.Plot(value=plot(figure), visible=figure is not None)
+    return _shown(figure)
 
 
 def _errors(now: Known, look: Look, width: int) -> gr.Plot:
-    figure = monitor_training.errors_figure(now.series, now.colours, now.frame(look, width))
-    return gr.Plot(value=plot(figure), visible=figure is not None)
+    return _shown(monitor_training.errors_figure(now.series, now.colours, now.frame(look, width)))
 
 
 def _alerts_token(now: Known, look: Look, width: int) -> str:
@@ -127,7 +131,7 @@ PARTS = (
         "compared",
         "compare",
         lambda now, look, width: f"{monitor_compare.compare_token(now, look)} {now.frame(look, width).columns}",
-        lambda now, look, width: plot(monitor_compare.compare_figure(now, look, now.frame(look, width))),
+        lambda now, look, width: _shown(monitor_compare.compare_figure(now, look, now.frame(look, width))),
         figure=True,
     ),
     Part("log", "log", lambda now, *_: monitor_log.log_token(now.run), lambda now, *_: monitor_log.log_tail(now.run)),
@@ -193,8 +197,7 @@ def _build_tab(name: str, made: dict[str, Any]) -> None:
     if name in html:
         made[html[name]] = gr.HTML("", elem_id=f"run-{html[name]}", js_on_load=js[name], elem_classes="live")
     for figure in figures.get(name, ()):
-        hidden = figure in ("overlay", "errors")
-        made[figure] = gr.Plot(show_label=False, container=False, elem_id=figure, visible=not hidden)
+        made[figure] = gr.Plot(show_label=False, container=False, elem_id=figure, visible=False)
     if name == "signal":
         made["reasons"] = gr.HTML("", elem_id="error-reasons")
     if name == "log":

@@ -574,6 +574,7 @@ ENGLISH = {
     "watch.runs": "Runs: {count}",
     "watch.search": "Search by name or state",
     "watch.none": "No runs yet. Start one on the page Train.",
+    "watch.evaluating": "scoring held-out rows",
     "watch.place": "place {place} in the queue",
     "watch.loading": "Loading the model and scoring held-out rows; the first point appears after that.",
     "watch.step": "step {step} of {steps}",

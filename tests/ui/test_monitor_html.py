@@ -45,6 +45,13 @@ class TestStatus:
         assert 'data-act="kill"' in html
         assert 'data-act="resume"' not in html
 
+    @pytest.mark.parametrize(("step", "said"), [(20, True), (40, True), (19, False)])
+    def test_a_running_one_says_that_held_out_rows_are_scored(self, step, said):
+        before = record(0, {"math": 0.5}, split="held_out", steps=50)  # every 20 steps
+        run = made([before, record(step, {"math": 0.5}, steps=50)], end=None)
+        record_worker(run, os.getpid())
+        assert ("scoring held-out rows" in status_html(known("one"))) == said
+
     def test_a_finished_one_is_not_resumed_but_copied(self):
         made([record(10, {"math": 0.5}, steps=10)])
         html = status_html(known("one"))
