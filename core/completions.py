@@ -10,6 +10,7 @@ import re
 import time
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -105,11 +106,13 @@ class Found:
         groups: newest shard first; within a shard in their order.
         more: the step at which a further search goes on; None where there is nothing left.
         before: the shard that it goes on before: an evaluation of many rows has many of one step.
+        damaged: names of shards that could not be read, and are missing here.
     """
 
     groups: tuple[Group, ...]
     more: int | None
     before: str = ""
+    damaged: tuple[str, ...] = ()
 
 
 def find(run: RunFolder, wanted: Wanted, most: int) -> Found:
@@ -118,13 +121,14 @@ def find(run: RunFolder, wanted: Wanted, most: int) -> Found:
     end = len(shards) if wanted.step is None else bisect_left(shards, (wanted.step + 1, Path()))
     end = next((n for n, (_, path) in enumerate(shards[:end]) if path.stem == wanted.before), end)
     groups: list[Group] = []
+    damaged: list[str] = []
     last = ""
     for n, (step, path) in enumerate(reversed(shards[:end])):
         if len(groups) >= most or n >= MOST_SHARDS:
-            return Found(tuple(groups), step, last)
-        groups += read_groups(path, wanted)
+            return Found(tuple(groups), step, last, tuple(damaged))
+        groups += _groups(path, wanted, damaged)
         last = path.stem
-    return Found(tuple(groups), None)
+    return Found(tuple(groups), None, damaged=tuple(damaged))
 
 
 def history(run: RunFolder, prompt: str, split: str, most: int = 50, budget_s: float = 2.0) -> Found:
@@ -134,16 +138,17 @@ def history(run: RunFolder, prompt: str, split: str, most: int = 50, budget_s: f
     """
     deadline = time.monotonic() + budget_s
     found: list[Group] = []
+    damaged: list[str] = []
     more = None
     for step, path in reversed(shards_of(run, split)):
         if time.monotonic() > deadline:
             more = step
             break
-        found += read_groups(path, Wanted(split=split, prompt=prompt))
+        found += _groups(path, Wanted(split=split, prompt=prompt), damaged)
     found.reverse()
     if len(found) > most:
         found = [found[round(n * (len(found) - 1) / (most - 1))] for n in range(most)]
-    return Found(tuple(found), more)
+    return Found(tuple(found), more, damaged=tuple(damaged))
 
 
 def steps_of(run: RunFolder, split: str) -> list[int]:
@@ -156,8 +161,9 @@ def rewards_of(run: RunFolder) -> list[str]:
     names: dict[str, None] = {}
     for split in ("train", "held_out"):
         for _, path in shards_of(run, split)[-1:]:
-            schema = pq.read_schema(path)
-            names |= dict.fromkeys(name.removeprefix(SCORE) for name in schema.names if name.startswith(SCORE))
+            with suppress(pa.ArrowException, OSError):  # whoever reads its groups says that it is damaged
+                schema = pq.read_schema(path)
+                names |= dict.fromkeys(name.removeprefix(SCORE) for name in schema.names if name.startswith(SCORE))
     return list(names)
 
 
@@ -174,14 +180,21 @@ def _shards(path: Path, split: str, _stamp: int) -> tuple[tuple[int, Path], ...]
     return tuple(sorted((int(found[1]), shard) for found, shard in named if found))
 
 
-def read_groups(path: Path, wanted: Wanted) -> Iterator[Group]:
-    """The groups of a shard that hold something wanted."""
+def _groups(path: Path, wanted: Wanted, damaged: list[str]) -> list[Group]:
+    """The groups of a shard that hold something wanted; one that cannot be read is added to the damaged ones."""
+    try:
+        return list(_read_groups(path, wanted))
+    except FileNotFoundError:  # a resume has put it aside
+        return []
+    except (pa.ArrowException, KeyError, OSError):
+        damaged.append(path.name)
+        return []
+
+
+def _read_groups(path: Path, wanted: Wanted) -> Iterator[Group]:
     filters = [("prompt", "==", wanted.prompt)] if wanted.prompt else []
     filters += [("task", "==", wanted.task)] if wanted.task else []
-    try:
-        table = pq.read_table(path, filters=filters or None)
-    except (FileNotFoundError, pa.ArrowException, KeyError):  # put aside by a resume, or damaged
-        return
+    table = pq.read_table(path, filters=filters or None)
     if not len(table):
         return
     mask = _matches(table, wanted)

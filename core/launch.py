@@ -30,7 +30,7 @@ def launch(run: RunFolder) -> subprocess.Popen[bytes]:
     Returns as soon as the worker has put itself into the folder, so that whoever looks next sees it running.
     """
     check_startable(run)
-    before = _attempt(run)
+    before = run.attempt
     said = run.log_path.stat().st_size if run.log_path.exists() else 0
     try:
         process = _spawn(run)
@@ -98,12 +98,6 @@ def _last_line(run: RunFolder, start: int) -> str:
         log.seek(start)
         lines = log.read()[-QUOTED_BYTES:].decode("utf-8", "replace").strip().splitlines()
     return f": {lines[-1].rstrip('.'):.300}" if lines else ""
-
-
-def _attempt(run: RunFolder) -> int:
-    """Which of the run's workers was the last to put itself into the folder; 0 before the first."""
-    worker = run.worker()
-    return worker.attempt if worker else 0
 
 
 def _works_on(run: RunFolder, pid: int, before: int) -> bool:

@@ -58,10 +58,12 @@ def seconds_left(records: Sequence[Record], evaluations: Sequence[tuple[int, flo
     if not train:
         return None
     pace = sum(record["seconds"]["all"] for record in train) / len(train)
-    step, steps = train[-1]["step"], train[-1]["steps"]
-    apart = evaluations[-1][0] - evaluations[-2][0] if len(evaluations) > 1 else 0
-    more = max(0, math.ceil((steps - evaluations[-1][0]) / apart)) if apart > 0 else 0
-    return float(pace * (steps - step) + (more * evaluations[-1][1] if more else 0.0))
+    step, steps = int(train[-1]["step"]), int(train[-1]["steps"])
+    left = float(pace * (steps - step))
+    if len(evaluations) < 2:
+        return left
+    (before, _), (last, took) = evaluations[-2:]
+    return left + took * max(0, math.ceil((steps - last) / max(1, last - before)))
 
 
 def left_of(series: Series) -> float | None:

@@ -94,7 +94,7 @@ def enqueue(run: RunFolder) -> None:
     if not may_queue(run):
         mend = f"The queue is of runs in {runs_root()}; start it without."
         raise UserError(Problem(run.id, f"it lies in {run.path.parent}.", mend))
-    attempt = _attempt(run)
+    attempt = run.attempt
     _change(lambda queue: _with(queue, run.id, attempt))
     start_next()
 
@@ -187,7 +187,7 @@ def _start_head() -> list[RunFolder]:
     """Start the first that waits and take it out; whatever keeps it from starting is written down."""
     run = RunFolder(runs_root() / read_queue().runs[0])
     note = ""
-    if _attempt(run) > read_queue().attempts.get(run.id, sys.maxsize) and folder_state(run) != "running":
+    if run.attempt > read_queue().attempts.get(run.id, sys.maxsize) and folder_state(run) != "running":
         # It has had its turn: whoever started it could not take it out, such as for want of room on the disk.
         _change(lambda queue: _without(queue, run.id))
         return []
@@ -205,14 +205,8 @@ def _record_failure(run: RunFolder, message: str) -> None:
     """Say in the run's folder, where there is one, that it could not start."""
     if folder_state(run) == "finished" or not run.path.is_dir():
         return
-    worker = run.worker()
     with suppress(OSError):
-        write_exit(run, Exit("failed", message, run.last_step(), attempt=worker.attempt if worker else 0))
-
-
-def _attempt(run: RunFolder) -> int:
-    worker = run.worker()
-    return worker.attempt if worker else 0
+        write_exit(run, Exit("failed", message, run.last_step(), attempt=run.attempt))
 
 
 def _with(queue: Queue, run_id: str, attempt: int) -> Queue:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ class Listed(BaseModel):
     steps: int
     elapsed: float | None = None
     reward: float | None = None
-    tasks: list[_Task] = []
+    tasks: Sequence[_Task] = ()
 
 
 class _Reward(BaseModel):
@@ -82,7 +82,7 @@ class Watched(Listed):
     time: float
     seconds: dict[str, float]
     trainer: dict[str, Any]
-    tasks: list[_WatchedTask]  # type: ignore[assignment]  # a record says all of them; a step may have sampled none
+    tasks: Sequence[_WatchedTask]
 
 
 def is_record(found: Any, kind: type[Listed] = Watched) -> bool:

@@ -62,7 +62,11 @@ def _told(data: Data) -> dict[str, Any]:
 
 
 def _difference(run: RunFolder, now: dict[str, Any]) -> Problem | None:
-    before = json.loads(run.data_path.read_text(encoding="utf-8"))
+    try:
+        before = dict(json.loads(run.data_path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        what = "this file does not say which rows the run was started with."
+        return Problem(str(run.data_path), what, "Start a new run.")
     parts = ("train", "held_out")
     counts, rows = {part: before.get(part) for part in parts}, {part: now[part] for part in parts}
     if counts == rows and before.get("digest", now["digest"]) == now["digest"]:  # older versions kept counts alone

@@ -52,7 +52,7 @@ def export_run(run: RunFolder, progress: Progress, cancelled: Asked) -> Path:
     Raises:
         UserError: it is running, or starts meanwhile: what is being written cannot be packed; or it is too large.
     """
-    still(run)
+    _check_at_rest(run)
     spec = run.spec()
     packed = {path: f"data/{n}/{path.name}" for n, path in enumerate(_data_files(spec.data))}
     data = with_paths(spec.data, {str(path): name for path, name in packed.items()})
@@ -61,22 +61,22 @@ def export_run(run: RunFolder, progress: Progress, cancelled: Asked) -> Path:
         moved = scratch / SPEC
         moved.write_text(spec.model_copy(update={"data": data}).to_yaml(), encoding="utf-8")
         files = [(moved, SPEC), *packed.items(), *_files(run)]
-        check_size(run, [path for path, _ in files])
+        _check_size(run, [path for path, _ in files])
 
         def asked() -> bool:
-            still(run)
+            _check_at_rest(run)
             return cancelled()
 
         return pack(files, target, progress, asked)
 
 
-def still(run: RunFolder) -> None:
+def _check_at_rest(run: RunFolder) -> None:
     """Refuse to pack a run that is at work."""
     if state(run) == "running":
         raise UserError(Problem(run.id, "this run is running.", "Stop it at a checkpoint first."))
 
 
-def check_size(run: RunFolder, files: Sequence[Path]) -> None:
+def _check_size(run: RunFolder, files: Sequence[Path]) -> None:
     """Refuse to pack what nobody could bring back: an import takes so much and no more."""
     whole = sum(path.stat().st_size for path in files)
     if len(files) > MOST_FILES or whole > MOST_BYTES:

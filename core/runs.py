@@ -76,21 +76,8 @@ class Worker(Identity):
     attempt: int = 1
 
 
-@dataclass(frozen=True)
-class Way:
-    """How one part of a step is done.
-
-    Attributes:
-        ours: whether it is ours; else it is TRL's.
-        reason: why it is TRL's; empty for ours.
-    """
-
-    ours: bool
-    reason: str = ""
-
-
 # Made once: making one takes longer than a run in a list may.
-WORKER, EXIT, WAYS = TypeAdapter(Worker), TypeAdapter(Exit), TypeAdapter(dict[str, Way])
+WORKER, EXIT = TypeAdapter(Worker), TypeAdapter(Exit)
 
 
 @dataclass(frozen=True)
@@ -171,7 +158,7 @@ class RunFolder:
 
     @property
     def stop_path(self) -> Path:
-        """The attempt that was last asked to stop."""
+        """Which attempt was last asked to stop (`attempt`) or killed (`killed`)."""
         return self.path / "stop.json"
 
     @property
@@ -189,15 +176,17 @@ class RunFolder:
 
     def worker(self) -> Worker | None:
         """The process that was last started on this run."""
-        return _read_as(WORKER, self.process_path)
+        return read_as(WORKER, self.process_path)
+
+    @property
+    def attempt(self) -> int:
+        """Which of the run's workers was the last to be started; 0 before the first."""
+        worker = self.worker()
+        return worker.attempt if worker else 0
 
     def exit(self) -> Exit | None:
         """How the last worker ended, if it said so."""
-        return _read_as(EXIT, self.exit_path)
-
-    def engine(self) -> dict[str, Way] | None:
-        """For each part of a step whether it goes our way, and why not; None before that is known."""
-        return _read_as(WAYS, self.engine_path)
+        return read_as(EXIT, self.exit_path)
 
     def records(self) -> list[dict[str, Any]]:
         """All metrics; a torn last line is left for the next read, a corrupt one is a `UserError`."""
@@ -226,7 +215,7 @@ def _read_object(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _read_as(checker: TypeAdapter[T], path: Path) -> T | None:
+def read_as(checker: TypeAdapter[T], path: Path) -> T | None:
     """What a file says; None where it says nothing of the kind."""
     found = _read_object(path)
     try:
@@ -349,9 +338,8 @@ def stop(run: RunFolder) -> None:
     process = worker_process(run)
     if process is None:
         raise UserError(Problem(run.id, f"this run is {state(run)}: there is nothing to stop."))
-    worker = run.worker()
     with suppress(OSError):  # a full disk must not keep a run from being stopped
-        write_atomically(run.stop_path, json.dumps({"attempt": worker.attempt if worker else 0}))
+        write_atomically(run.stop_path, json.dumps({"attempt": run.attempt}))
     process.send_signal(signal.SIGTERM)
 
 
@@ -366,9 +354,8 @@ def kill(run: RunFolder) -> None:
     process = worker_process(run)
     if process is None:
         raise UserError(Problem(run.id, f"this run is {state(run)}: there is nothing to kill."))
-    worker = run.worker()
     with suppress(OSError):  # a full disk must not keep a run from being killed
-        write_atomically(run.stop_path, json.dumps({"killed": worker.attempt if worker else 0}))
+        write_atomically(run.stop_path, json.dumps({"killed": run.attempt}))
     os.killpg(process.pid, signal.SIGKILL)
 
 

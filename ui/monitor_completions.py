@@ -27,9 +27,9 @@ def completions_html(found: Known, look: Look) -> str:
     if not groups.groups:
         nothing = t("sampled.none") if steps_of(found.run, wanted.split) else t("sampled.none_yet")
         more = "" if groups.more is None else _more(groups)
-        return f'{tools}<p class="sb-note">{escape(nothing)}</p>{more}'
+        return f'{tools}{_damaged(groups)}<p class="sb-note">{escape(nothing)}</p>{more}'
     cards = "".join(_card(group, found.colours, f"{n}") for n, group in enumerate(groups.groups))
-    return f"{tools}{cards}{_more(groups)}"
+    return f"{tools}{_damaged(groups)}{cards}{_more(groups)}"
 
 
 def completions_token(found: Known, look: Look) -> str:
@@ -94,6 +94,12 @@ def _check(label: str, name: str, checked: bool) -> str:
     return f'<label class="sb-select"><input type="checkbox" {attributes(edit=name)}{on}> {escape(label)}</label>'
 
 
+def _damaged(found: Found) -> str:
+    """Which files could not be read: what they hold is missing in what is shown."""
+    words = escape(t("sampled.damaged", names=", ".join(found.damaged)))
+    return f'<p class="sb-bad sb-note">{words}</p>' if found.damaged else ""
+
+
 def _more(found: Found) -> str:
     if found.more is None:
         return ""
@@ -152,7 +158,8 @@ def _history(found: Known, wanted: Wanted) -> str:
     back = button(t("sampled.back"), act="prompt", prompt="")
     title = t("sampled.history", count=len(groups))
     means = " → ".join(f"{figure(group.mean)}" for group in groups)
-    head = f'<p>{back} {escape(title)}</p><p class="sb-note">{escape(t("sampled.means"))} {escape(means)}</p>'
+    head = f"{_damaged(searched)}<p>{back} {escape(title)}</p>"
+    head += f'<p class="sb-note">{escape(t("sampled.means"))} {escape(means)}</p>'
     if searched.more is not None:
         head += f'<p class="sb-note">{escape(t("sampled.searched", step=searched.more))}</p>'
     return head + "".join(_card(group, found.colours, f"h{n}", False) for n, group in enumerate(groups))

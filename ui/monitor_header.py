@@ -15,6 +15,7 @@ from core.run_list import RunLine
 from core.runs import State
 from core.series import Series
 from core.step_time import evaluations_apart
+from core.ways import ways_of
 from ui.html import attributes
 from ui.monitor_state import SPANS, Known, Look, spec_of
 from ui.preview_tables import select
@@ -148,8 +149,7 @@ def _ending(found: Known) -> str:
 
 def engine_lines(found: Known) -> list[str]:
     """Which parts of a step are TRL's own, slower way, and why; nothing where all is ours."""
-    ways = found.run.engine() or {}
-    reasons = {part: way.reason for part, way in ways.items() if not way.ours}
+    reasons = {part: way.reason for part, way in ways_of(found.run).items() if not way.ours}
     lines = []
     if "sampling" in reasons:
         lines.append(t("watch.sampling", reason=reasons["sampling"]))

@@ -214,14 +214,11 @@ def show(
     before = seen or {}
     tokens: dict[str, Any] = {"picker": f"{run_id} {lines}"}
     picker = gr.skip() if before.get("picker") == tokens["picker"] else picker_or_hint(lines, run_id)
-    if not run_id:
-        parts = NOTHING
-    elif run_id not in {line.id for line in lines}:
+    if run_id and run_id not in {line.id for line in lines}:
         parts = _gone(run_id, before, tokens)
     else:
-        now, wanted = known(run_id), [part for part in PARTS if part.tab in ("", tab or "overview")]
-        wanted = [part for part in wanted if drawn or not part.figure]
-        parts = _parts(now, wanted, look, int(width or 0), before, tokens)
+        wanted = [part for part in PARTS if part.tab in ("", tab or "overview") and (drawn or not part.figure)]
+        parts = _parts(known(run_id), wanted, look, int(width or 0), before, tokens) if run_id else NOTHING
     return (picker, *parts, "yes" if run_id and not drawn else gr.skip(), gr.skip() if tokens == before else tokens)
 
 

@@ -661,6 +661,7 @@ ENGLISH = {
     "sampled.text": "Text",
     "sampled.text_help": "in prompt or completion",
     "sampled.reset": "Show the newest",
+    "sampled.damaged": "Cannot be read, and missing here: {names}. A copy of the run may still have them.",
     "sampled.none": "No completion is like that.",
     "sampled.none_yet": "No completions yet.",
     "sampled.earlier": "Earlier: from step {step} on",

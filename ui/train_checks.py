@@ -28,7 +28,7 @@ def note(now: Known) -> str:
     if not now.draft.rewards:
         return t("train.no_rewards")
     if not now.ready or now.report.data is None:
-        return t("train.blocked", errors=sum(found.problem.severity == "error" for found in now.findings))
+        return t("train.blocked", errors=len(now.errors))
     counts = {"rows": len(now.report.data.train), "held_out": len(now.report.data.held_out)}
     return t("train.ready", tasks=len(now.tasks), **counts)
 

@@ -241,20 +241,8 @@ def save(name: str, text: str, look: Look, seen: Any) -> Look:
         draft = train_presets.read(text, SPEC)
     except UserError as error:
         return Look(name, look.refused, error.problems, look.preset)
-    opened(name).change(lambda now: merged(now, draft, seen.text if isinstance(seen, Seen) else ""))
+    opened(name).change(lambda now: train_presets.merged(now, draft, seen.text if isinstance(seen, Seen) else ""))
     return Look(name, {}, (), look.preset)
-
-
-def merged(now: Draft, typed: Draft, shown: str) -> Draft:
-    """What is typed, over what other tabs have changed since the text below it was shown."""
-    try:
-        before = train_presets.read(shown, SPEC) if shown else now
-    except UserError:
-        return typed
-    if before == now:
-        return typed
-    changed = [name for name in Draft.model_fields if getattr(typed, name) != getattr(before, name)]
-    return now.model_copy(update={name: getattr(typed, name) for name in changed})
 
 
 def take(name: str, file: str, look: Look) -> Look:
@@ -270,7 +258,8 @@ def start(name: str, text: str, seen: Any) -> tuple[str, str]:
     project = opened(name)
     mine = isinstance(seen, Seen) and seen.project == name
     if mine and text and text != seen.text:  # typed just now, and not kept yet
-        project.change(lambda _: train_presets.read(text, SPEC))
+        typed = train_presets.read(text, SPEC)
+        project.change(lambda now: train_presets.merged(now, typed, seen.text))
     run = create_run(_sound_spec(project.draft()))
     enqueue(run)
     waits = place(run)

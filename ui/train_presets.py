@@ -93,3 +93,15 @@ def read(text: str, where: str) -> Draft:
         return parse_draft(document, where)
     spec = parse_spec(document, where, base=PROJECT)
     return Draft(**{name: getattr(spec, name) for name in spec.model_fields_set})
+
+
+def merged(now: Draft, typed: Draft, shown: str) -> Draft:
+    """What is typed, over what other tabs have changed since the text that it was typed into was shown."""
+    try:
+        before = read(shown, "what was shown") if shown else now
+    except UserError:
+        return typed
+    if before == now:
+        return typed
+    changed = [name for name in Draft.model_fields if getattr(typed, name) != getattr(before, name)]
+    return now.model_copy(update={name: getattr(typed, name) for name in changed})

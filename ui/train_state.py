@@ -79,14 +79,18 @@ class Known:
     @property
     def ready(self) -> bool:
         """Whether a run could start."""
-        errors = self.report.errors or self.preflight.errors or self.look.refused
-        return bool(self.draft.rewards) and self.report.data is not None and not errors
+        return bool(self.draft.rewards) and self.report.data is not None and not (self.report.errors or self.errors)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What is wrong, errors first; entries that were not taken are errors, since the run would have others."""
         entries = [problem for refused in self.look.refused.values() for problem in refused.problems]
         return (*(Finding(problem, "train") for problem in entries), *self.preflight.findings)
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """Those of them that keep a run from starting."""
+        return tuple(finding for finding in self.findings if finding.problem.severity == "error")
 
     @cached_property
     def forecast(self) -> Forecast | None:

@@ -16,7 +16,7 @@ from core.errors import Problem, UserError
 from core.options import GRPO_RESERVED, LORA_RESERVED, fixed, grpo_settings, lora_settings
 from core.runs import RunFolder
 from core.spec import RunSpec
-from core.step_time import step_count
+from core.step_time import evaluations_apart, step_count
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,8 @@ def schedule(arguments: GRPOConfig) -> Schedule:
 
 
 def evaluation_due(arguments: GRPOConfig, step: int) -> bool:
-    """Whether held-out rows are evaluated after this step; `eval_steps` below 1 is a share of all steps, as in TRL."""
-    every = arguments.eval_steps if arguments.eval_steps >= 1 else math.ceil(arguments.max_steps * arguments.eval_steps)
-    return step % int(every) == 0
+    """Whether held-out rows are evaluated after this step."""
+    return step % evaluations_apart({"eval_steps": arguments.eval_steps}, arguments.max_steps) == 0
 
 
 def precision(given: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -6,21 +6,21 @@ and the reason is printed and written into the run folder, from where the page s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from trl import GRPOConfig
 
-from core.runs import RunFolder, Way, write_atomically
+from core.runs import RunFolder
 from core.spec import Engine as EngineSpec
 from core.training import lora, packing, trial
 from core.training.packed_pass import per_token_logprobs
 from core.training.rollout import Sampler, Sampling
+from core.ways import Way, write_ways
 
 Logprobs = Callable[[Tensor, Tensor, int], Tensor]  # of token ids, their mask and the completion length: (B, C)
 Autocast = Callable[[], AbstractContextManager[Any]]
@@ -77,8 +77,7 @@ class Engine:
         """Say it in the log, and to whoever reads the run folder."""
         for part, way in (("sampling", self.sampling), ("training pass", self.training)):
             print(f"{part}: {'shared prompts' if way.ours else f'TRL, because {way.reason}'}", flush=True)
-        ways = {"sampling": asdict(self.sampling), "training": asdict(self.training)}
-        write_atomically(run.engine_path, json.dumps(ways, indent=2))
+        write_ways(run, self.sampling, self.training)
 
 
 def build_engine(

@@ -103,6 +103,19 @@ def test_a_shard_that_a_resume_put_aside_is_passed_over(run):
     assert run.completions.stat().st_mtime_ns != stamp
 
 
+def test_a_damaged_shard_is_named_and_the_others_are_found(run):
+    (run.completions / "train-000002-0000.parquet").write_bytes(b"")
+    found = find(run, Wanted(task="math"), 10)
+    assert [group.step for group in found.groups] == [3, 1]
+    assert found.damaged == ("train-000002-0000.parquet",)
+    assert history(run, "2 + 2?", "train").damaged == found.damaged
+
+
+def test_what_has_another_name_than_a_shard_is_none(run):
+    (run.completions / "train-x.parquet").write_bytes(b"")
+    assert steps_of(run, "train") == [1, 2, 3]
+
+
 def test_one_prompt_is_followed_from_the_first_step_to_the_last(run):
     groups = history(run, "2 + 2?", "train")
     assert ([group.step for group in groups.groups], groups.more) == ([1, 2, 3], None)

@@ -73,6 +73,12 @@ def test_its_rows_are_those_of_its_data_and_files_that_are_gone_are_said(run, ro
         run_rows(run)
 
 
+def test_a_file_that_does_not_say_which_rows_a_run_had_is_named(run):
+    run.data_path.write_text("[1]")
+    with pytest.raises(UserError, match="does not say which rows"):
+        run_rows(run)
+
+
 def test_rows_that_were_added_since_the_start_are_refused_since_the_split_is_another(run, rows):
     note_rows(run, run_rows(run))
     assert len(run_rows(run).held_out) == 4

@@ -11,6 +11,7 @@ from core.completions import Wanted
 from core.run_list import run_lines
 from core.runs import record_worker, runs_root
 from core.training.recorder import Recorder
+from ui.monitor_compare import MOST_RUNS, compared
 from ui.monitor_completions import changed, completions_html
 from ui.monitor_header import alerts_html, engine_lines, picker_html, status_html
 from ui.monitor_log import LOG_LINES, log_tail
@@ -200,3 +201,21 @@ def test_the_log_shows_its_last_lines_without_rewritten_progress_bars():
     run.log_path.write_bytes(f"{lines}Loading: 0%\rLoading: 100%\n".encode())
     shown = log_tail(run).splitlines()
     assert (len(shown), shown[-1]) == (LOG_LINES, "Loading: 100%")
+
+
+def test_tasks_that_take_turns_have_their_parts_of_a_whole():
+    """Of small batches not every one holds every task."""
+    turns = [
+        record(step, [task_entry(task, 0.5, share=1.0)]) for step, task in enumerate(["math", "code"] * 6, start=1)
+    ]
+    made(turns)
+    html = table_html(known("one"))
+    assert html.count("50 %") >= 2
+    assert "100 %" not in html
+
+
+def test_no_more_runs_are_compared_than_can_be_told_apart():
+    for n in range(9):
+        made([record(1, {"math": 0.5})], name=f"run-{n}")
+    look = Look(others=tuple(f"run-{n}" for n in range(1, 9)))
+    assert len(compared(known("run-0"), look)) == MOST_RUNS

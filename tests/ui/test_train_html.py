@@ -11,7 +11,7 @@ from core.spec import parse_draft
 from ui.train_checks import estimate_html, note, problems_html, spoken, summary_html
 from ui.train_forecast import forecast_html
 from ui.train_form import advanced_html, simple_html, tasks_html
-from ui.train_presets import command_html, presets_html
+from ui.train_presets import command_html, merged, presets_html
 from ui.train_state import Look, Refused, known
 
 HOSTILE = '"><script>alert(1)</script>'
@@ -122,3 +122,12 @@ def test_only_what_is_set_is_what_differs_from_its_default(now):
 )
 def test_times_are_said_as_roughly_as_they_are_known(seconds, text):
     assert spoken(seconds) == text
+
+
+def test_what_is_typed_as_text_takes_back_nothing_that_another_tab_has_changed():
+    shown = parse_draft({"name": "a", "grpo": {"max_steps": 5}}, "test")
+    typed = parse_draft({"name": "a", "grpo": {"max_steps": 7}}, "test")
+    now = parse_draft({"name": "a", "grpo": {"max_steps": 5}, "on_reward_error": "stop"}, "test")
+    found = merged(now, typed, shown.to_yaml())
+    assert (found.grpo, found.on_reward_error) == ({"max_steps": 7}, "stop")
+    assert merged(shown, typed, shown.to_yaml()) == typed

@@ -8,12 +8,13 @@ from conftest import trl_logprobs
 from trl import GRPOConfig
 
 from core.cache import cache_dir
-from core.runs import RunFolder, Way
+from core.runs import RunFolder
 from core.spec import Engine as EngineSpec
 from core.training import engine as engines
 from core.training import lora, trial
 from core.training.engine import Engine, build_engine
 from core.training.rollout import Sampling
+from core.ways import Way
 
 PROMPTS = [[5, 6, 7, 8, 9], [40, 41]]
 
