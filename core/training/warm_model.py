@@ -277,7 +277,8 @@ def _stamps(choice: ModelChoice) -> Stamps:
 def _loaded(choice: ModelChoice) -> Any:
     """The model with its adapter merged in, on the accelerator where there is one."""
     source = model_source(choice.name)
-    device = torch.accelerator.current_accelerator() or torch.device("cpu")
+    # A build of torch for CUDA, which pip brings by itself, names cuda where there is no GPU, too.
+    device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     try:
         model = AutoModelForCausalLM.from_pretrained(source, dtype=precision()["model_init_kwargs"]["dtype"])
     except Exception as error:  # the boundary: what a model's files may be is not ours to know

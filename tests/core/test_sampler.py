@@ -187,6 +187,7 @@ class TestEndings:
         thread = threading.Thread(target=ask)
         thread.start()
         while one.state.what != "busy":
+            assert thread.is_alive(), "it failed before it began"
             time.sleep(0.05)
         pid = process(one)
         one.close()

@@ -216,3 +216,11 @@ def test_what_is_being_sampled_can_be_watched_token_by_token(folder, monkeypatch
         for prompt, group in look.items():
             assert all(found[prompt][n][: len(ids)] == ids for n, ids in enumerate(group))
     assert seen[-1][2] == found[2]
+
+
+def test_a_build_for_cuda_without_a_gpu_samples_on_the_processor(folder, monkeypatch):
+    def named(check_available=False):
+        return None if check_available else torch.device("cuda")
+
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", named)
+    assert sampled(warm(folder))
