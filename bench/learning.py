@@ -5,6 +5,9 @@ defaults: rows in their natural proportion, advantages by each group's own sprea
 routes. Everything else is the same, the number of completions too; so it is where a task is trained alone. Held-out
 rewards are divided by their scale, so that each task's lies between 0 and 1.
 
+A second table is of the switches for tasks with several rewards: each of the four has another one that asks for
+brevity, worth half of its own, and what is told is its own alone.
+
 `python bench/learning.py FOLDER > bench/learning.md` trains, in FOLDER, what has no line in bench/learning.jsonl yet,
 adds its line there, prints the table of all that is there and draws bench/learning.svg; `--table` trains nothing. About
 four minutes a run on two cores. A line counts only for the very settings and rows that it was trained with.
@@ -32,11 +35,22 @@ SEEDS = (1, 2, 3)
 ROWS = {"math": 12, "code": 12, "sentiment": 48, "json": 120}
 SCALE = {"math": 1.0, "code": 1.0, "sentiment": 10.0, "json": 100.0}
 NATURAL = {"mixing": {"strategy": "natural"}}
+GDPO = "normalize_then_sum"
 WAYS: Mapping[str, Mapping[str, Any]] = {
     "TRL": {**NATURAL, "normalisation": {}},
     "TRL, GDPO": {**NATURAL, "normalisation": {"multi_objective_aggregation": "normalize_then_sum"}},
     "equal shares": {"mixing": {"strategy": "equal"}, "normalisation": {}},
     "equal shares, one scale": {"mixing": {"strategy": "equal"}, "normalisation": {"task_scale": "running"}},
+    "equal shares, adapt: worst": {"mixing": {"strategy": "equal", "adapt": "worst"}, "normalisation": {}},
+    "equal shares, adapt: progress": {"mixing": {"strategy": "equal", "adapt": "progress"}, "normalisation": {}},
+    "equal shares, resample: 1": {"mixing": {"strategy": "equal", "resample": 1}, "normalisation": {}},
+}
+BRIEF = {"name": "length", "params": {"unit": "characters", "maximum": 12, "margin": 40}}
+OF_TWO: Mapping[str, Mapping[str, Any]] = {
+    "two rewards": {},
+    "two rewards, GDPO": {"multi_objective_aggregation": GDPO},
+    "two rewards, GDPO, by spread": {"multi_objective_aggregation": GDPO, "objective_weights": "spread"},
+    "two rewards, GDPO, conflict: 0.5": {"multi_objective_aggregation": GDPO, "conflict": 0.5},
 }
 ALONE = "alone"
 STEPS = 24
@@ -50,7 +64,7 @@ class Trained:
     """What came of a run.
 
     Attributes:
-        way: one of `WAYS`, or `ALONE`.
+        way: one of `WAYS` or `OF_TWO`, or `ALONE`.
         task: which was trained alone; empty where all were.
         seed: of the run.
         digest: of everything in its spec.
@@ -67,12 +81,11 @@ class Trained:
 
 
 def main(root: Path) -> None:
-    """Train what has no line yet, print the table, draw the figure."""
+    """Train what has no line yet, print the tables, draw the figure."""
     data = write_rows(root)
-    wanted = [(way, "", seed) for seed in SEEDS for way in WAYS]
+    wanted = [(way, "", seed) for seed in SEEDS for way in (*WAYS, *OF_TWO)]
     wanted += [(ALONE, task, seed) for seed in SEEDS for task in ROWS]
     found = [one for place in wanted if (one := result(root, data, *place)) is not None]
-    rows = of_ways(found)
     print(
         f"Held-out reward after {STEPS} steps of 32 completions, embedded model; mean ± standard deviation over seeds."
     )
@@ -82,17 +95,33 @@ def main(root: Path) -> None:
         + ", ".join(f"{task} {scale:g}" for task, scale in SCALE.items())
         + "; divided by them here.\n"
     )
-    print("| way | seeds | " + " | ".join([*ROWS, "mean", "worst task", "worst / TRL's"]) + " |")
-    print("|---" * (len(ROWS) + 5) + "|")
-    untrained = [one.before for one in found if one.way == "TRL"]
-    base = {task: statistics.mean(rewards[task] for rewards in untrained) for task in ROWS}
-    cells = [*(base[task] for task in ROWS), statistics.mean(base.values()), min(base.values())]
-    print(f"| before training | | {' | '.join(f'{value:.3f}' for value in cells)} | |")
-    reference = statistics.mean(min(rewards.values()) for rewards in rows["TRL"])
-    for way, rewards in rows.items():
-        print(line(way, rewards, reference))
+    rows, base = of_ways(found, WAYS), untrained(found, "TRL")
+    table(rows, base, "TRL", "TRL's")
     print("\n![Held-out reward of each task by way, a dot a seed, a bar their mean](learning.svg)")
     FIGURE.write_text(drawn(rows, base), encoding="utf-8")
+    if two := of_ways(found, OF_TWO):
+        print(
+            "\nWith a second reward a task, for brevity (length at most 12 characters, half of the weight of its own); "
+        )
+        print("equal shares. What is told is each task's own reward.\n")
+        table(two, untrained(found, "two rewards"), "two rewards", "the first's")
+
+
+def untrained(found: Sequence[Trained], way: str) -> dict[str, float]:
+    """Each task's reward before the first step."""
+    rows = [one.before for one in found if one.way == way]
+    return {task: statistics.mean(rewards[task] for rewards in rows) for task in ROWS}
+
+
+def table(rows: Mapping[str, Sequence[Mapping[str, float]]], base: Mapping[str, float], first: str, whose: str) -> None:
+    """A line for each way; its worst task is compared with that of the first."""
+    print("| way | seeds | " + " | ".join([*ROWS, "mean", "worst task", f"worst / {whose}"]) + " |")
+    print("|---" * (len(ROWS) + 5) + "|")
+    cells = [*(base[task] for task in ROWS), statistics.mean(base.values()), min(base.values())]
+    print(f"| before training | | {' | '.join(f'{value:.3f}' for value in cells)} | |")
+    reference = statistics.mean(min(rewards.values()) for rewards in rows[first])
+    for way, rewards in rows.items():
+        print(line(way, rewards, reference))
 
 
 def result(root: Path, data: Path, way: str, task: str, seed: int) -> Trained | None:
@@ -108,17 +137,21 @@ def result(root: Path, data: Path, way: str, task: str, seed: int) -> Trained | 
     name = "-".join(filter(None, (way, task, str(seed), mark)))
     run = trained(root / slug(name), spec)
     held_out = list(records_of(run.metrics_path, "held_out"))
-    one = Trained(way, task, seed, mark, scaled(held_out[0]), scaled(held_out[-1]))
+    told = own if way in OF_TWO else scaled
+    one = Trained(way, task, seed, mark, told(held_out[0]), told(held_out[-1]))
     with RESULTS.open("a", encoding="utf-8") as file:
         file.write(json.dumps(asdict(one)) + "\n")
     return one
 
 
-def of_ways(found: Sequence[Trained]) -> dict[str, list[dict[str, float]]]:
-    """The rewards of each way, one a seed; of tasks trained alone, those of a seed that has them all."""
-    rows = {way: [one.after for one in found if one.way == way] for way in WAYS}
-    alone = [{one.task: one.after[one.task] for one in found if (one.way, one.seed) == (ALONE, seed)} for seed in SEEDS]
-    rows["each task alone, the whole budget its own"] = [rewards for rewards in alone if len(rewards) == len(ROWS)]
+def of_ways(found: Sequence[Trained], ways: Mapping[str, Any]) -> dict[str, list[dict[str, float]]]:
+    """The rewards of each way, one a seed; beside `WAYS` of tasks trained alone, those of a seed that has them all."""
+    rows = {way: [one.after for one in found if one.way == way] for way in ways}
+    if ways is WAYS:
+        alone = [
+            {one.task: one.after[one.task] for one in found if (one.way, one.seed) == (ALONE, seed)} for seed in SEEDS
+        ]
+        rows["each task alone, the whole budget its own"] = [rewards for rewards in alone if len(rewards) == len(ROWS)]
     return {way: rewards for way, rewards in rows.items() if rewards}
 
 
@@ -151,7 +184,12 @@ def spec_of(data: Path, way: str, seed: int, only: str = "") -> RunSpec:
     if only:
         document["data"]["tags"] = {"drop": [task for task in ROWS if task != only]}
         document["rewards"] = {only: document["rewards"][only]}
-    document |= WAYS[way]
+    if way in OF_TWO:
+        for task, routes in document["rewards"].items():
+            routes.append({**BRIEF, "weight": SCALE[task] / 2})
+        document |= {"mixing": {"strategy": "equal"}, "normalisation": OF_TWO[way]}
+    else:
+        document |= WAYS[way]
     document["grpo"] |= {"max_steps": STEPS, "eval_steps": STEPS, "seed": seed, "save_steps": STEPS}
     return parse_spec(document, "bench")
 
@@ -168,6 +206,11 @@ def trained(path: Path, spec: RunSpec) -> RunFolder:
 def scaled(record: Mapping[str, Any]) -> dict[str, float]:
     """The held-out rewards of a record, divided by their scale."""
     return {task["task"]: task["reward"] / SCALE[task["task"]] for task in record["tasks"]}
+
+
+def own(record: Mapping[str, Any]) -> dict[str, float]:
+    """The held-out mean of each task's first reward, before its weight."""
+    return {task["task"]: task["rewards"][0]["mean"] for task in record["tasks"]}
 
 
 def line(name: str, of_seeds: Sequence[Mapping[str, float]], reference: float) -> str:

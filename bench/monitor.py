@@ -130,7 +130,7 @@ def weight(value: Any) -> int:
     value = getattr(value, "value", value)
     if isinstance(value, dict) and value.get("__type__") == "update":
         return weight(value.get("value")) if "value" in value else 0
-    plot = getattr(value, "plot", value)
+    plot = value.get("plot") if isinstance(value, dict) else getattr(value, "plot", value)  # a component keeps a dict
     return len(plot.encode()) if isinstance(plot, str) else 0
 
 

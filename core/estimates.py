@@ -7,7 +7,8 @@
   a prompt counts once, with the mean of its completions. Two models are compared prompt by prompt, so that what makes a
   prompt hard for both cancels. With few prompts a bootstrap's interval is far too narrow: of two models that are the
   same it calls every fifth pair different on four prompts. Where all prompts say the same, the interval has no width,
-  and only the number of prompts says how much that means.
+  and only the number of prompts says how much that means. It is cut where no value can lie: of two prompts it would
+  else reach far below the lowest total that rewards allow.
 - A pass rate has Wilson's score interval (1927) with the number of prompts as its n. It stays inside 0..1 and is not of
   width 0 where all pass, as Student's would be. A prompt's pass@k lies between 0 and 1, so it varies at most as
   much as a coin with the same mean: the interval is rather too wide than too narrow.
@@ -78,8 +79,17 @@ def wilson(share: float, count: int) -> tuple[float, float]:
     return min(share, max(0.0, (middle - half) / scale)), max(share, min(1.0, (middle + half) / scale))
 
 
-def mean(values: Sequence[float]) -> Estimate:
-    """The mean of figures, one a prompt, with Student's interval; none for a single prompt."""
+def mean(values: Sequence[float], lowest: float | None = None, highest: float | None = None) -> Estimate:
+    """The mean of figures, one a prompt, with Student's interval; none for a single prompt.
+
+    Args:
+        values: the figures.
+        lowest: what none of them can be below; None where there is no such end.
+        highest: what none of them can be above.
+
+    >>> round(mean([0.0, 0.5]).low, 2), mean([0.0, 0.5], lowest=0.0).low
+    (-2.93, 0.0)
+    """
     count = len(values)
     if not count:
         return NOTHING
@@ -90,13 +100,17 @@ def mean(values: Sequence[float]) -> Estimate:
     if spread <= ROUNDING * max(1.0, abs(found)):  # of values that are the same but for how they were reckoned
         spread = 0.0
     half = student(count - 1) * spread / math.sqrt(count)
-    return Estimate(found, found - half, found + half, count)
+    low, high = found - half, found + half
+    # The mean itself may lie a rounding beyond such an end.
+    low = low if lowest is None else min(found, max(low, lowest))
+    return Estimate(found, low, high if highest is None else max(found, min(high, highest)), count)
 
 
-def difference(before: Sequence[float | None], after: Sequence[float | None]) -> Estimate:
-    """The mean of after - before over the prompts that have both, with Student's interval."""
+def difference(before: Sequence[float | None], after: Sequence[float | None], most: float | None = None) -> Estimate:
+    """The mean of after - before over the prompts that have both, with Student's interval; none exceeds `most`."""
     pairs = zip(before, after, strict=True)
-    return mean([b - a for a, b in pairs if a is not None and b is not None])
+    apart = [b - a for a, b in pairs if a is not None and b is not None]
+    return mean(apart, None if most is None else -most, most)
 
 
 def student(freedom: int) -> float:

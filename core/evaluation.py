@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -96,6 +96,7 @@ class Evaluation:
         settings: how the answers were sampled.
         highest: task -> the highest total that its rewards allow; None where there is no bound.
         rows: held-out rows in the data's order.
+        lowest: task -> the lowest total that its rewards allow; older files have none.
     """
 
     adapter: str
@@ -106,6 +107,7 @@ class Evaluation:
     settings: EvaluationSettings
     highest: Mapping[str, float | None]
     rows: tuple[Row, ...]
+    lowest: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -223,14 +225,15 @@ def evaluate(
             raise EvaluationCancelled
         groups += [sampled.group for sampled in found]
     scored = score(groups, spec, part.told(10), part.cancelled)
-    highest = {task: total_bounds(task, RoutingTable(spec.rewards))[1] for task in {row["task"] for row in rows}}
+    bounds = {task: total_bounds(task, RoutingTable(spec.rewards)) for task in {str(row["task"]) for row in rows}}
+    lowest, highest = ({task: ends[end] for task, ends in bounds.items()} for end in (0, 1))
     answers = _answers(scored)
     kept = tuple(
         Row(str(row["task"]), as_text(as_messages(row["prompt"])), base, adapted)
         for row, base, adapted in zip(rows, answers[: len(rows)], answers[len(rows) :], strict=True)
     )
     made = Evaluation(
-        adapter.name, adapter.step, spec.model, time.time(), time.monotonic() - started, settings, highest, kept
+        adapter.name, adapter.step, spec.model, time.time(), time.monotonic() - started, settings, highest, kept, lowest
     )
     write_evaluation(adapter.run, made)
     return made
@@ -303,12 +306,16 @@ def _task_result(found: Evaluation, task: str, chosen: float | None) -> TaskResu
     rewards = {side: [_mean(row.side(side).scored) for row in rows] for side in SIDES}
     passes = {k: {side: [_pass(row.side(side), threshold, k) for row in rows] for side in SIDES} for k in found.ks}
 
-    def figures(side: Side) -> Figures:
-        return Figures(mean(_known(rewards[side])), {k: rate(_known(by_side[side])) for k, by_side in passes.items()})
+    low, high = found.lowest.get(task), found.highest.get(task)
 
+    def figures(side: Side) -> Figures:
+        reward = mean(_known(rewards[side]), low, high)
+        return Figures(reward, {k: rate(_known(by_side[side])) for k, by_side in passes.items()})
+
+    apart = None if low is None or high is None else high - low
     change = Figures(
-        difference(rewards["base"], rewards["adapter"]),
-        {k: difference(by_side["base"], by_side["adapter"]) for k, by_side in passes.items()},
+        difference(rewards["base"], rewards["adapter"], apart),
+        {k: difference(by_side["base"], by_side["adapter"], 1.0) for k, by_side in passes.items()},
     )
     counts: dict[Side, Counts] = {side: _counts([row.side(side) for row in rows]) for side in SIDES}
     return TaskResult(
@@ -369,7 +376,7 @@ def read_evaluation(path: Path) -> Evaluation:
         raise UserError(Problem(str(path), what, "Remove it, or evaluate again.")) from None
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _read(path: Path, _time: int) -> Evaluation:
     document = json.loads(path.read_text(encoding="utf-8"))
     rows = tuple(

@@ -21,7 +21,8 @@ from core.spec import RunSpec
 def extend(run: RunFolder, steps: int) -> int:
     """Give a run so many steps more; it does them when it is started next. Returns how many it has in all then.
 
-    `UserError` where it is at work or has no checkpoint to go on from: its first steps would be done again.
+    `UserError` where it is at work, failed for its own settings, or has no checkpoint to go on from: its first steps
+    would be done again.
     """
     if steps < 1:
         raise UserError(Problem("steps", f"found {steps}.", "Give a number of steps above 0."))
@@ -29,6 +30,10 @@ def extend(run: RunFolder, steps: int) -> int:
     if now in ("running", "created"):
         mend = "Stop it first." if now == "running" else "Start it first."
         raise UserError(Problem(run.id, f"a run that is {now} is not extended.", mend))
+    end = run.exit()
+    if now == "failed" and end is not None and end.remedy == "edit":
+        mend = "More steps would fail as well: start a new run with other settings."
+        raise UserError(Problem(run.id, f"its own settings ended it: {end.message}", mend))
     before = planned_steps(run)
     if now == "finished" and not wants_more(run):  # it may have ended before all its steps were done
         before = run.last_step()

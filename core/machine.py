@@ -17,6 +17,7 @@ ASK_S = 5.0  # what nvidia-smi gets to answer
 QUESTION = "name,memory.total,memory.used,compute_cap"
 BF16_FROM = 8.0  # compute capability of NVIDIA's first GPUs that compute in bfloat16
 CGROUP = Path("/sys/fs/cgroup")
+BUSY = 0.5  # of the cores
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Machine:
         free: of that, in GB.
         bf16: whether the processor computes in bfloat16.
         gpu: the first; None where there is none that this installation of torch uses.
+        load: processes that computed or waited to, on average of the last minute.
     """
 
     cores: int
@@ -46,6 +48,12 @@ class Machine:
     free: float
     bf16: bool
     gpu: Gpu | None = None
+    load: float = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether other work takes so much of it that a run takes clearly longer than it would alone."""
+        return self.load >= BUSY * self.cores
 
     @property
     def room(self) -> float:
@@ -65,7 +73,7 @@ def this_machine() -> Machine:
     memory = min(found.total, limit) if limit else found.total
     free = min(found.available, memory - _used() if limit else memory)
     cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
-    return Machine(cores, memory / GB, free / GB, _cpu_bf16(), _gpu())
+    return Machine(cores, memory / GB, free / GB, _cpu_bf16(), _gpu(), psutil.getloadavg()[0])
 
 
 def _limit() -> int | None:

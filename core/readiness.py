@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -75,20 +75,26 @@ def _may_mend_itself(draft: Draft, found: Report) -> bool:
     return found.data is None and draft.data is not None and draft.data.hub is not None
 
 
-def page_states(project: Project) -> dict[Page, PageState]:
-    """The state of each page on which something is designed."""
+def page_states(project: Project, more: Iterable[tuple[Page, Problem]] = ()) -> dict[Page, PageState]:
+    """The state of each page on which something is designed.
+
+    Args:
+        project: whose.
+        more: what is known beside what the check of a run finds, and the page on which it is mended.
+    """
     draft = project.draft()
-    by_page: dict[Page, list[Problem]] = {"data": [], "rewards": [], "train": []}
+    by_page: dict[Page, list[Problem]] = {"data": [], "rewards": [], "preview": [], "train": []}
     found = report(draft)
-    for problem in found.problems:
-        by_page[page_of(problem, found)].append(problem)
+    for page, problem in (*((page_of(problem, found), problem) for problem in found.problems), *more):
+        if problem not in by_page[page]:
+            by_page[page].append(problem)
     data = PageState(draft.data is None, tuple(by_page["data"]))
     rewards = PageState(not draft.rewards, tuple(by_page["rewards"]))
     begun = not (data.todo or rewards.todo or data.errors or rewards.errors)
     return {
         "data": data,
         "rewards": rewards,
-        "preview": PageState(not project.has_samples),
+        "preview": PageState(not project.has_samples, tuple(by_page["preview"])),
         "train": PageState(not begun and not by_page["train"], tuple(by_page["train"])),
     }
 

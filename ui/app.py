@@ -36,6 +36,7 @@ def build_app() -> gr.Blocks:
         started.change(monitor_page.newest_or, started, watched["run"], api_visibility="private")
         framed.strip.click(monitor_page.chosen_run, None, watched["run"], api_visibility="private")
         app.load(monitor_page.run_in_url, None, watched["run"], api_visibility="private")
+        app.load(monitor_page.others_in_url, None, [watched["look"], watched["others"]], api_visibility="private")
         app.load(None, None, [watched["tab"], watched["tabs"]], js=monitor_page.TAB_IN_URL, api_visibility="private")
         tried = views["try"].links
         app.load(try_page.named_in_url, None, [tried["run"], tried["adapter"]], api_visibility="private")

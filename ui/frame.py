@@ -17,6 +17,7 @@ import gradio as gr
 from core import progress
 from core.errors import Problem, UserError
 from core.following import follow
+from core.preflight import Finding
 from core.projects import Project, all_projects, any_project, find_project
 from core.queue import start_next_in_background
 from core.readiness import PageState, page_states
@@ -26,6 +27,7 @@ from ui import project_menu
 from ui.html import attributes, button, live_html, said
 from ui.messages import told_once, warn
 from ui.texts import t
+from ui.train_state import remembered
 
 POLL_S = 2.0
 # Gradio 6.31 ends a browser's stream of answers when none is due, and the browser opens another for its next event. One
@@ -199,11 +201,12 @@ def show_frame(page: str, name: str, seen: SeenFrame | None) -> tuple[Any, ...]:
     if name not in names:
         return _instead_of(name)
     project, live = find_project(name), live_run()
-    now = SeenFrame(f"{page} {name} {project.revision} {live}", (name, *sorted(names)))
+    more = _found(project)
+    now = SeenFrame(f"{page} {name} {project.revision} {live} {more}", (name, *sorted(names)))
     if now == seen:
         return (gr.skip(),) * 5
     picker = gr.skip() if seen and seen.projects == now.projects else gr.Dropdown(choices=names, value=name)
-    return nav_html(page, _states(project), live), live or "", picker, gr.skip(), now
+    return nav_html(page, _states(project, more), live), live or "", picker, gr.skip(), now
 
 
 def _instead_of(name: str) -> tuple[Any, ...]:
@@ -213,10 +216,18 @@ def _instead_of(name: str) -> tuple[Any, ...]:
     return *(gr.skip(),) * 3, shown, None
 
 
-def _states(project: Project) -> dict[Any, PageState]:
+def _found(project: Project) -> tuple[Finding, ...]:
+    """What the page Train has found in the draft as it is."""
     try:
-        return dict(page_states(project))
+        return remembered(project.name, project.draft())
     except UserError:  # the page itself says what is wrong
+        return ()
+
+
+def _states(project: Project, more: tuple[Finding, ...]) -> dict[Any, PageState]:
+    try:
+        return dict(page_states(project, ((finding.page, finding.problem) for finding in more)))
+    except UserError:
         return {}
 
 

@@ -19,6 +19,7 @@ from ui.monitor_state import BUDGET_S, Known, Look, spec_of
 from ui.plots import Figure, Frame, Legend, Panel, line, panels
 from ui.preview_tables import select, table_html
 from ui.texts import t
+from ui.theme import task_colour
 
 MOST_RUNS = 6
 
@@ -52,7 +53,7 @@ def compare_html(found: Known, look: Look) -> str:
 
 
 def _chip(run: RunFolder, n: int) -> str:
-    name = f'<span class="sb-chip"><code>{escape(mark(n))}</code> {escape(run.id)}'
+    name = f'<span class="sb-chip">{swatch(task_colour(n))}<code>{escape(mark(n))}</code> {escape(run.id)}'
     drop = button("×", kind="link", title=t("compare.drop", run=run.id), act="drop", run=run.id) if n else ""
     return f"{name} {drop}</span>"
 
@@ -100,7 +101,7 @@ def _final(end: Final | None) -> str:
 
 
 def compare_figure(found: Known, look: Look, frame: Frame) -> Figure | None:
-    """Each task's smoothed reward in every run; the run is told by its dash, the task by its colour."""
+    """Each task's smoothed reward in every run, which is told by its colour and dash; the panel says which task."""
     runs = compared(found, look)
     if len(runs) < 2:
         return None
@@ -109,25 +110,24 @@ def compare_figure(found: Known, look: Look, frame: Frame) -> Figure | None:
     last = max(max(one.step, one.steps or 1) for one in series)
     wide = Frame(0, last, frame.columns, "compare " + " ".join(run.id for run in runs))
     most = budget(2 * len(tasks) * len(series))
-    colours = {task: found.colours.get(task, NEUTRAL) for task in tasks}
-    parts = [Panel(task, _traces(series, task, colours[task], wide, most), t("plot.reward")) for task in tasks]
-    grey = {"color": NEUTRAL, "width": 2}
+    parts = [Panel(task, _traces(series, task, wide, most), t("plot.reward")) for task in tasks]
     legend = [
-        Legend(f"{mark(n)} {shortened(run.id)}", {"mode": "lines", "line": {**grey, "dash": DASHES[n]}})
-        for n, run in enumerate(runs)
+        Legend(f"{mark(n)} {shortened(run.id)}", {"mode": "lines", "line": _style(n)}) for n, run in enumerate(runs)
     ]
     return panels(t("plot.compare_title"), parts, wide, legend)
 
 
-def _traces(series: Sequence[Series], task: str, colour: str, frame: Frame, most: int) -> list[dict[str, object]]:
+def _style(n: int) -> dict[str, object]:
+    """How the n-th run is drawn."""
+    return {"color": task_colour(n), "dash": DASHES[n], "width": WIDE}
+
+
+def _traces(series: Sequence[Series], task: str, frame: Frame, most: int) -> list[dict[str, object]]:
     traces = []
     for n, one in enumerate(series):
-        label, style = f"{mark(n)} · {shortened(task)}", {"color": colour, "dash": DASHES[n], "width": WIDE}
+        label, marker = f"{mark(n)} · {shortened(task)}", {**DIAMOND, "color": task_colour(n), "size": 8}
         train = smoothed(curve(one, Key("reward", task), frame), most)
         held = curve(one, Key("reward", task), frame, held_out=True)
-        traces.append(line(train, t("plot.smooth"), label, line=style, opacity=1 - 0.1 * n))
-        traces.append(
-            line(held, t("plot.held_out"), label, marker={**DIAMOND, "color": colour, "size": 8}, opacity=1 - 0.1 * n)
-            | {"mode": "markers", "cliponaxis": False}
-        )
+        traces.append(line(train, t("plot.smooth"), label, line=_style(n)))
+        traces.append(line(held, t("plot.held_out"), label, marker=marker) | {"mode": "markers", "cliponaxis": False})
     return traces

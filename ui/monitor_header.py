@@ -10,6 +10,7 @@ from typing import Any
 from core import progress
 from core.alerts import Alert
 from core.columns import Key
+from core.errors import UserError
 from core.options import grpo_settings
 from core.run_list import RunLine
 from core.runs import State
@@ -17,6 +18,7 @@ from core.series import Series
 from core.step_time import evaluations_apart
 from core.ways import ways_of
 from ui.html import attributes
+from ui.messages import problem_list
 from ui.monitor_state import SPANS, Known, Look, spec_of
 from ui.preview_tables import select
 from ui.run_buttons import buttons_html
@@ -144,7 +146,8 @@ def _ending(found: Known) -> str:
     if end and found.run.adapter.exists():
         lines.append(t("watch.adapter", path=found.run.adapter))
     lines += engine_lines(found)
-    return "".join(f'<p class="sb-note">{escape(line)}</p>' for line in lines)
+    broken = problem_list(found.queue.problems) if isinstance(found.queue, UserError) else ""
+    return "".join(f'<p class="sb-note">{escape(line)}</p>' for line in lines) + broken
 
 
 def engine_lines(found: Known) -> list[str]:

@@ -41,6 +41,12 @@ PUT_INTO_URL = """(run, tab) => {
     if (tab) url.searchParams.set("tab", tab);
     window.history.replaceState(null, "", url);
 }"""
+PUT_OTHERS_INTO_URL = """(others) => {
+    const url = new URL(window.location);
+    if (others) url.searchParams.set("with", others);
+    else url.searchParams.delete("with");
+    window.history.replaceState(null, "", url);
+}"""
 DRAWN = Drawn()
 WIDTH = "() => window.innerWidth"
 
@@ -151,7 +157,7 @@ NOTHING: list[Any] = [gr.skip()] * len(PARTS)
 def build(project: gr.Textbox, page: gr.Textbox) -> View:
     """Which run, how it stands, and tabs with everything about it."""
     gr.Markdown(f"## {t('watch.question')}", elem_classes="question")
-    run, tab, drawn = (gr.Textbox(visible=False) for _ in range(3))
+    run, tab, drawn, others = (gr.Textbox(visible=False) for _ in range(4))
     width = gr.Number(visible=False)
     look, seen = gr.State(Look()), gr.State()
     picker = gr.HTML("", elem_id="run-picker", js_on_load=LISTEN + monitor_header.PICK, elem_classes="live")
@@ -173,8 +179,10 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
     picker.click(chosen_run, None, run, **QUIET)
     made["status"].click(run_buttons.clicked, None, [project, page], **QUIET).then(**refresh)
     for name in ("tools", "completions", "compare"):
-        gr.on([made[name].click, made[name].input], looked, look, look, **IN_TURN).then(**refresh)
-    return View(show, seen, outputs, inputs, {"run": run, "tab": tab, "tabs": tabs["overview"].parent})
+        gr.on([made[name].click, made[name].input], looked, look, [look, others], **IN_TURN).then(**refresh)
+    others.change(None, others, None, js=PUT_OTHERS_INTO_URL, api_visibility="private")
+    links = {"run": run, "tab": tab, "tabs": tabs["overview"].parent, "look": look, "others": others}
+    return View(show, seen, outputs, inputs, links)
 
 
 def _build_tabs(made: dict[str, Any]) -> dict[str, gr.Tab]:
@@ -272,9 +280,16 @@ def run_in_url(request: gr.Request) -> str:
     return newest_or(request.query_params.get("run"))
 
 
-def looked(look: Look, event: gr.EventData) -> Look:
-    """What a tab looks at after a click or an edit in one of its fields."""
-    return _looked(look, said(event))
+def others_in_url(request: gr.Request) -> tuple[Look, str]:
+    """The runs that the page's address compares with; those that are not there are left out where they are drawn."""
+    named = request.query_params.get("with") or ""
+    return Look(others=tuple(filter(None, named.split(",")))), named
+
+
+def looked(look: Look, event: gr.EventData) -> tuple[Look, str]:
+    """What a tab looks at after a click or an edit in one of its fields; and the runs it compares with, by comma."""
+    after = _looked(look, said(event))
+    return after, ",".join(after.others)
 
 
 def _looked(look: Look, data: Mapping[str, Any]) -> Look:

@@ -17,7 +17,7 @@ from core.completions import Wanted
 from core.errors import UserError
 from core.extension import extended_steps
 from core.following import follow
-from core.queue import place
+from core.queue import Queue, read_queue
 from core.runs import RunFolder, State, find_run, state, stop_requested
 from core.series import Series
 from core.spec import RunSpec
@@ -72,17 +72,24 @@ class Known:
         last = self.series.last
         rows = f"{self.series.train.length} {self.series.held_out.length} {self.series.read:.3f}"
         made = f"{self.run.engine_path.exists()} {self.run.adapter.exists()} {extended_steps(self.run)}"
-        now = f"{self.run.id} {self.state} {self.place} {self.stopping} {made} {len(self.alerts)}"
+        broken = isinstance(self.queue, UserError)
+        now = f"{self.run.id} {self.state} {self.place} {broken} {self.stopping} {made} {len(self.alerts)}"
         end = self.run.exit()
         return f"{now} {rows} {last['time'] if last else ''} {end and (end.attempt, end.time)}"
 
+    @cached_property
+    def queue(self) -> Queue | UserError:
+        """Who waits, or why nobody can say it."""
+        try:
+            return read_queue()
+        except UserError as error:
+            return error
+
     @property
     def place(self) -> str:
-        """In the queue; what is wrong with that where nobody can say it."""
-        try:
-            return str(place(self.run) or "")
-        except UserError as error:
-            return str(error)
+        """In the queue, 1 is next; empty where the run does not wait in it."""
+        waiting = () if isinstance(self.queue, UserError) else self.queue.runs
+        return str(waiting.index(self.run.id) + 1) if self.run.id in waiting else ""
 
     @property
     def figures_token(self) -> str:

@@ -118,10 +118,11 @@ def rounded(values: Any) -> list[float | None]:
 
 def line(curve: Curve, name: str, label: str, **style: Any) -> Trace:
     """A line through a curve's points; few points are marked, since a line of one is not to be seen."""
-    mode = "lines+markers" if len(curve.steps) <= FEW else "lines"
+    few = len(curve.steps) <= FEW
     return {
         "type": "scatter",
-        "mode": mode,
+        "mode": "lines+markers" if few else "lines",
+        **({"cliponaxis": False} if few else {}),
         "x": curve.steps.tolist(),
         "y": rounded(curve.values),
         "hovertemplate": f"{label}<br>{name}<br>{t('plot.step')} %{{x}}: %{{y:.4~g}}<extra></extra>",

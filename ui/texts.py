@@ -447,8 +447,8 @@ ENGLISH = {
     "train.search": "Search all options: a name, or a word of its help",
     "train.only": "only those that are set",
     "train.no_option": "No option here has the words {words}.",
-    "train.group": "{count} options",
-    "train.group_given": "{given} set, {count} options",
+    "train.group": "options: {count}",
+    "train.group_given": "options: {count}, set: {given}",
     "train.default": "default: {default}",
     "train.default_other": "default: {default} ({whose}: {library})",
     "train.unset": "not set",
@@ -522,6 +522,8 @@ ENGLISH = {
     "{length} tokens.",
     "time.from_model": "Time by a cost model, as no run of this model is here yet: it may be off by a factor of two. "
     "For {steps} steps, {evaluations} evaluations and completions of {length} tokens; slow rewards come on top.",
+    "time.busy": "The machine is busy now (load {load} on {cores} cores): beside other work a run takes several times "
+    "as long.",
     "model.facts": "{kind}: {size} parameters, {layers} layers of {hidden}, vocabulary {vocabulary}, context {context}",
     "model.unknown": "Nothing is known of the model {model} here: no config.json of a usual decoder. Memory, context "
     "and lengths are not checked.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from core.forecast import Forecast
-from core.machine import GB
+from core.machine import GB, Machine
 from core.memory import Memory
 from core.preflight import Finding
 from core.services import SERVICES, asks_outside
@@ -151,7 +151,7 @@ def _probes_html(now: Known) -> str:
 def estimate_html(now: Known) -> str:
     """The parts of the memory, and where the time comes from."""
     found = now.preflight
-    return f"{_model_html(now)}{_memory_html(found.memory)}{_time_html(found.time)}"
+    return f"{_model_html(now)}{_memory_html(found.memory)}{_time_html(found.time, found.machine)}"
 
 
 def _model_html(now: Known) -> str:
@@ -206,9 +206,11 @@ def _memory_html(found: Memory | None) -> str:
     )
 
 
-def _time_html(found: RunTime | None) -> str:
+def _time_html(found: RunTime | None, machine: Machine) -> str:
     if found is None:
         return f'<p class="sb-note">{escape(t("time.unknown"))}</p>'
     words = {"steps": found.steps, "evaluations": found.evaluations, "length": f"{found.length:.0f}"}
     whence = t("time.from_run", run=found.run, **words) if found.run else t("time.from_model", **words)
-    return f'<p class="sb-note">{escape(whence)}</p>'
+    load = t("time.busy", load=f"{machine.load:.1f}", cores=machine.cores)
+    busy = f' <span class="sb-warn">{escape(load)}</span>' if machine.busy else ""
+    return f'<p class="sb-note">{escape(whence)}{busy}</p>'

@@ -27,7 +27,7 @@ from ui.html import READ, live_html
 from ui.messages import inform, told
 from ui.texts import t
 from ui.train_actions import act, edited, mend
-from ui.train_state import Known, Look, known
+from ui.train_state import Known, Look, known, remember
 
 GO = """(where) => {
     if (!where) return;
@@ -205,6 +205,7 @@ def show(name: str, seen: Any, text: str | None, look: Look, words: str | None, 
     if tokens == before.tokens:
         return (gr.skip(),) * (len(PARTS) + 2)
     start_probing(now)
+    remember(now)
     same = {name for name, token in tokens.items() if before.tokens.get(name) == token}
     drawn = [gr.skip() if part.name in same else part.draw(now, words, only) for part in PARTS]
     editor = gr.skip() if now.look.broken or _reads_as(text, now.draft) else now.draft.to_yaml()

@@ -139,6 +139,20 @@ class Known:
         return f"{self.project.name} {self.project.revision} {made} {states} {self.look.broken} {self.look.refused}"
 
 
+_FOUND: dict[str, tuple[Draft, tuple[Finding, ...]]] = {}
+
+
+def remember(now: Known) -> None:
+    """What was found in a draft, for the steps beside every page: finding it anew at every look would cost too much."""
+    _FOUND[now.project.name] = now.draft, now.preflight.findings
+
+
+def remembered(project: str, draft: Draft) -> tuple[Finding, ...]:
+    """What was found when this very draft was looked at on the page Train; nothing before."""
+    of, findings = _FOUND.get(project, (None, ()))
+    return findings if of == draft else ()
+
+
 def known(project: Project, look: Look) -> Known:
     """What is known now."""
     return Known(project, project.draft(), look.of(project.name))

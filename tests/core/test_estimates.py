@@ -85,6 +85,14 @@ class TestMean:
         found = difference([0.1, 0.2, 0.3], [0.2, 0.3, 0.4])
         assert found.low == found.high
 
+    @pytest.mark.parametrize("values", [[0.0, 0.5], [0.5, 1.0], [0.1, 0.1 + 0.2, 0.3]])
+    def test_it_ends_where_no_value_can_lie(self, values):
+        found = mean(values, lowest=min(values), highest=max(values))
+        assert min(values) <= found.low <= found.value <= found.high <= max(values)
+        free = mean(values)
+        assert (found.value, found.low >= free.low, found.high <= free.high) == (free.value, True, True)
+        assert difference([0.0, 1.0], [1.0, 0.5], most=1.0).low == -1.0
+
     def test_one_prompt_has_a_mean_and_no_interval(self):
         found = mean([0.5])
         assert (found.value, found.low, found.high, found.prompts) == (0.5, None, None, 1)

@@ -40,10 +40,10 @@ def answers(*totals, errors=None):
     return SideAnswers(tuple("x" for _ in totals), totals, tuple(errors or [None] * len(totals)))
 
 
-def kept(*rows, samples=2, highest=1.0):
+def kept(*rows, samples=2, lowest=None, highest=1.0):
     settings = EvaluationSettings(num_generations=samples)
-    tasks = {row.task for row in rows}
-    return Evaluation("adapter", 2, "toy", 0.0, 1.0, settings, dict.fromkeys(tasks, highest), rows)
+    low, high = (dict.fromkeys({row.task for row in rows}, end) for end in (lowest, highest))
+    return Evaluation("adapter", 2, "toy", 0.0, 1.0, settings, high, rows, low)
 
 
 class TestEvaluate:
@@ -123,6 +123,13 @@ class TestTaskResults:
         assert (none.threshold, none.base.passes[1].value) == (None, None)
         (chosen,) = task_results(unbounded, {"sum": 0.5})
         assert (chosen.base.passes[1].value, chosen.adapter.passes[1].value, chosen.chosen) == (0.5, 1.0, True)
+
+    def test_no_interval_reaches_past_what_the_rewards_allow(self):
+        rows = [Row("sum", name, answers(0.0, 0.0), answers(0.0, after)) for name, after in (("a", 0.25), ("b", 1.0))]
+        (result,) = task_results(kept(*rows, lowest=0.0))
+        assert (result.base.reward.low, result.adapter.reward.low, result.change.reward.high) == (0.0, 0.0, 1.0)
+        (result,) = task_results(kept(*rows))
+        assert result.adapter.reward.low < 0, "without a lowest total"
 
     def test_rounding_does_not_fail_a_total_at_the_highest(self):
         (result,) = task_results(kept(Row("sum", "a", answers(0.1 + 0.2), answers(0.3)), samples=1, highest=0.3))

@@ -69,6 +69,12 @@ class TestExtend:
         with pytest.raises(UserError, match="created is not extended"):
             extend(run, 1)
 
+    def test_a_run_that_its_own_settings_ended_is_not_extended(self, run):
+        end_run(write_steps(run, range(1, 4)), "failed", remedy="edit")
+        with pytest.raises(UserError, match="its own settings ended it"):
+            extend(run, 4)
+        assert extended_steps(run) is None
+
     def test_a_run_without_a_checkpoint_is_not_extended(self, run):
         end_run(write_steps(run, range(1, 4), checkpoint=False), "failed", 3)
         with pytest.raises(UserError, match="no checkpoint"):

@@ -1,10 +1,14 @@
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from core.metrics import ScoredBatch
 from core.mixture import Mixture, save_state
+from core.runs import PROJECT
 from core.scores import Scores
 from core.spec import Mixing, Normalisation
 from core.weight_schedules import Gate
@@ -64,6 +68,22 @@ def test_a_resumed_run_draws_and_weighs_exactly_as_an_unbroken_one(adapt, cut, t
     assert second.state == whole.state
     assert second.state["frozen"] == ["c"]
     assert second.state["gates"][0][-1], "the gate has opened"
+
+
+IN_A_PROCESS = """
+import json, runpy, sys
+here = runpy.run_path(sys.argv[1])
+print(json.dumps(here["train"](here["mixture"](schedules=here["GATED"]), 20)))
+"""
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "1"])
+def test_another_process_draws_and_weighs_the_same_whatever_its_hashes(hash_seed):
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONHASHSEED": hash_seed}
+    command = [sys.executable, "-c", IN_A_PROCESS, __file__]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    drawn, made = train(mixture(schedules=GATED), 20)
+    assert json.loads(ran.stdout) == [drawn, made]
 
 
 def test_shares_follow_what_is_seen_and_leave_the_floor():

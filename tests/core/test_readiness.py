@@ -3,7 +3,7 @@
 import pytest
 from toys import write_rows
 
-from core.errors import UserError
+from core.errors import Problem, UserError
 from core.projects import create_project
 from core.readiness import page_states, report
 from core.spec import DataSpec, Draft, Route
@@ -78,3 +78,11 @@ def test_what_the_hub_refused_is_asked_for_again_after_a_while(monkeypatch):
     for now[0] in (1.0, 2.0, 100.0):
         assert report(hub).data is None
     assert len(asked) == 2
+
+
+def test_what_is_known_beside_the_check_marks_its_page_once(tmp_path):
+    project = create_project("p", draft(write_rows(tmp_path / "rows.jsonl", ROWS), grpo={"num_generations": 1}))
+    (known,) = page_states(project)["train"].problems
+    memory = Problem("engine.memory_gb", "too much.")
+    found = page_states(project, [("train", memory), ("train", known)])
+    assert found["train"].problems == (known, memory)

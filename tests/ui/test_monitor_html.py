@@ -11,13 +11,14 @@ from core.completions import Wanted
 from core.run_list import run_lines
 from core.runs import record_worker, runs_root
 from core.training.recorder import Recorder
-from ui.monitor_compare import MOST_RUNS, compared
+from ui.monitor_compare import MOST_RUNS, compare_figure, compare_html, compared
 from ui.monitor_completions import changed, completions_html
 from ui.monitor_header import alerts_html, engine_lines, picker_html, status_html
 from ui.monitor_log import LOG_LINES, log_tail
 from ui.monitor_page import PARTS, newest_or, show
 from ui.monitor_state import Look, known
 from ui.monitor_table import reasons_html, table_html
+from ui.theme import task_colour
 
 
 def made(records=(), end="finished", name="one"):
@@ -219,3 +220,24 @@ def test_no_more_runs_are_compared_than_can_be_told_apart():
         made([record(1, {"math": 0.5})], name=f"run-{n}")
     look = Look(others=tuple(f"run-{n}" for n in range(1, 9)))
     assert len(compared(known("run-0"), look)) == MOST_RUNS
+
+
+def test_a_compared_run_has_its_own_colour_in_every_panel_and_in_its_chip():
+    for name in ("a", "b"):
+        made([record(step, {"math": step / 9, "code": 0.1}) for step in (1, 2, 3)], name=name)
+    found, look = known("a"), Look(others=("b",))
+    figure = compare_figure(found, look, found.frame(look, 1280))
+    colours = {trace["line"]["color"] for trace in figure["data"] if "line" in trace and trace["mode"] != "markers"}
+    assert colours == {task_colour(0), task_colour(1)}
+    html = compare_html(found, look)
+    assert html.index(task_colour(0)) < html.index("<code>A</code>") < html.index(task_colour(1))
+
+
+def test_a_broken_queue_is_said_with_where_it_is_and_the_run_is_shown_all_the_same():
+    made([record(4, {"math": 0.5}, steps=10)], "stopped")
+    assert "this is no queue" not in status_html(known("one"))
+    (runs_root() / "queue.json").write_text("{")
+    html = status_html(known("one"))
+    assert "step 4 of 10" in html
+    assert f"{runs_root() / 'queue.json'}" in html
+    assert "this is no queue" in html

@@ -6,13 +6,15 @@ import pytest
 from toys import write_rows
 
 from core.errors import Problem
+from core.machine import Machine
 from core.projects import create_project
 from core.spec import parse_draft
-from ui.train_checks import estimate_html, note, problems_html, spoken, summary_html
+from core.step_time import RunTime
+from ui.train_checks import _time_html, estimate_html, note, problems_html, spoken, summary_html
 from ui.train_forecast import forecast_html
 from ui.train_form import advanced_html, simple_html, tasks_html
 from ui.train_presets import command_html, merged, presets_html
-from ui.train_state import Look, Refused, known
+from ui.train_state import Look, Refused, known, remember, remembered
 
 HOSTILE = '"><script>alert(1)</script>'
 
@@ -131,3 +133,15 @@ def test_what_is_typed_as_text_takes_back_nothing_that_another_tab_has_changed()
     found = merged(now, typed, shown.to_yaml())
     assert (found.grpo, found.on_reward_error) == ({"max_steps": 7}, "stop")
     assert merged(shown, typed, shown.to_yaml()) == typed
+
+
+def test_what_was_found_in_a_draft_is_remembered_for_that_draft_alone(now):
+    remember(now)
+    assert remembered(now.project.name, now.draft) == now.preflight.findings != ()
+    assert remembered(now.project.name, now.draft.model_copy(update={"model": "another"})) == ()
+
+
+def test_a_busy_machine_is_said_beside_the_time():
+    found = RunTime(step=1.0, whole=9.0, steps=9, evaluations=1, length=8.0, source="model")
+    assert "load 3.0 on 2 cores" in _time_html(found, Machine(2, 8.0, 8.0, False, load=3.0))
+    assert "load" not in _time_html(found, Machine(2, 8.0, 8.0, False, load=0.4))

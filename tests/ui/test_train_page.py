@@ -78,13 +78,13 @@ def test_an_empty_editor_cannot_start(page):
 
 @pytest.mark.usefixtures("runs_end")
 def test_a_run_is_started_watched_stopped_found_again_and_resumed(page, served, document):
-    document["grpo"] |= {"max_steps": 400, "save_steps": 100, "eval_steps": 1000}
+    document["grpo"] |= {"max_steps": 4000, "save_steps": 1000, "eval_steps": 5000}
     write_spec(page, document)
     expect(page.locator("#start-note")).to_contain_text("Tasks: 2. Rows to train on: 36. Held out: 4.")
     page.locator("#start-run").click()
     status = page.locator("#status")
     expect(status).to_contain_text("running")
-    expect(status).to_contain_text("of 400")
+    expect(status).to_contain_text("of 4000")
     curves = page.locator("#curves")
     expect(curves.get_by_text("short", exact=True)).to_be_visible()
     expect(curves.get_by_text("long", exact=True)).to_be_visible()
@@ -98,7 +98,7 @@ def test_a_run_is_started_watched_stopped_found_again_and_resumed(page, served, 
     page.locator("#stop-run").click()
     expect(page.locator("#status")).to_contain_text("stopped")
     assert state(run) == "stopped"
-    assert run.last_step() < 400
+    assert run.last_step() < 4000
 
     before = run.last_step()
     page.locator("#resume-run").click()

@@ -41,6 +41,7 @@ def open_run(open_page, trained, address):
         page = open_page("try", **window)
         page.goto(f"{address}?view=try&run={trained.id}")
         expect(page.locator("#try-head")).to_contain_text("against its base")
+        page.wait_for_function("location.search.includes('adapter=')")  # the form is filled once more with it
         return page
 
     return open_run
@@ -127,7 +128,6 @@ class TestSideBySide:
 
     def test_answers_are_read_while_they_are_written_found_after_a_refresh_and_cancelled(self, open_run):
         page = open_run()
-        page.wait_for_function("location.search.includes('adapter=')")  # the form is filled once more with it
         page.locator("#ask-settings").get_by_text("How answers are sampled").click()
         expect(page.locator("#ask-tokens input")).to_have_value("12")  # Gradio fills in the run's when it is opened
         page.locator("#ask-tokens input").fill("30000")
@@ -148,15 +148,16 @@ class TestEvaluate:
     def test_an_evaluation_goes_on_when_the_page_is_left_and_its_figures_stay(self, open_run, trained):
         page = open_run()
         open_evaluation(page)
-        page.locator("#eval-samples input").fill("2")
+        page.locator("#eval-samples input").fill("32")
         page.locator("#eval-start").click()
-        expect(page.locator("#eval-progress")).to_contain_text("Sampling and scoring")
+        begun = re.compile("Sampling and scoring|32 answers each by each model")  # a fast one may have ended by now
+        expect(page.get_by_role("main")).to_contain_text(begun)
         page.reload()
         tab(page, "Evaluate")
         lines = page.locator("#eval-results .sb-evaluation tbody tr")
         expect(lines).to_have_count(2)
         assert len(evaluation_files(trained)) == 1
-        expect(page.locator("#eval-results")).to_contain_text("4 held-out rows, 2 answers each by each model")
+        expect(page.locator("#eval-results")).to_contain_text("4 held-out rows, 32 answers each by each model")
         before = lines.first.locator("td").nth(4).inner_text()
         threshold = page.get_by_label("total from which answers of").first
         threshold.fill("-1")
