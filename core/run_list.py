@@ -69,7 +69,7 @@ def run_lines() -> list[RunLine]:
     """Every run under the root, newest first; one that vanishes meanwhile is left out."""
     try:
         places = {run_id: n for n, run_id in enumerate(read_queue().runs, start=1)}
-    except UserError:  # the page of the queue says what is wrong with it
+    except UserError:  # the page Monitor says what is wrong with it
         places = {}
     runs = all_runs()
     with _lock:

@@ -33,13 +33,9 @@ def build_app() -> gr.Blocks:
         framed = frame.build(BUILDERS, app)
         views = framed.views
         started, watched = views["train"].links["started"], views["monitor"].links
-        started.change(monitor_page.newest_or, started, watched["run"], api_visibility="private")
+        started.change(None, started, watched["run"], js="(started) => started", api_visibility="private")
         framed.strip.click(monitor_page.chosen_run, None, watched["run"], api_visibility="private")
-        app.load(monitor_page.run_in_url, None, watched["run"], api_visibility="private")
-        app.load(monitor_page.others_in_url, None, [watched["look"], watched["others"]], api_visibility="private")
         app.load(None, None, [watched["tab"], watched["tabs"]], js=monitor_page.TAB_IN_URL, api_visibility="private")
-        tried = views["try"].links
-        app.load(try_page.named_in_url, None, [tried["run"], tried["adapter"]], api_visibility="private")
         for event in app.fns.values():
             if event.show_progress == "hidden":
                 event.show_progress_on = [framed.unseen]

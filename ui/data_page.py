@@ -21,7 +21,7 @@ from ui.data_edits import forget, strangers
 from ui.data_parts import REMEMBER_FOCUS, RESTORE_FOCUS
 from ui.data_reading import Look, dismiss, job_name, look, reading
 from ui.data_tasks import tasks_of
-from ui.frame import QUIET, View, opened
+from ui.frame import QUIET, SHOWING, View, opened
 from ui.html import live_html, said
 from ui.messages import told
 from ui.texts import t
@@ -64,7 +64,7 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
     seen, goto = gr.State(), gr.Textbox(visible=False)
     below = [*source.outputs, *tags.outputs, *tasks.outputs, *columns.outputs, *browse.outputs]
     outputs, inputs = [head, *below, seen], {"query": query, **dict(zip(("within", "column"), form, strict=True))}
-    draw = {"inputs_kwargs": {"name": project, "seen": seen, **inputs}, "outputs": outputs, **QUIET}
+    draw = {"inputs_kwargs": {"name": project, "seen": seen, **inputs}, "outputs": outputs, **SHOWING}
     jump = [query, *filters, goto, fold, page, within]
     shown = partial(show, len(below))
     for listener in (

@@ -25,7 +25,7 @@ from core.run_list import run_lines
 from core.runs import RunFolder, runs_root
 from ui import project_menu
 from ui.html import attributes, button, live_html, said
-from ui.messages import told_once, warn
+from ui.messages import warn
 from ui.texts import t
 from ui.train_state import remembered
 
@@ -37,24 +37,31 @@ BEAT_S = 5.0
 READ_S = 0.2  # for what a long run has grown by, at one look
 PAGES = ("data", "rewards", "preview", "train", "monitor", "try")
 QUIET: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+# Of what shows and changes nothing: answered at once, past the queue and the stream of answers above. No word at the
+# edge of the page can come with such an answer (`told_to_user`).
+SHOWING: dict[str, Any] = {**QUIET, "queue": False}
 # Of what a tab looks at, or a form says: every event counts, one after the other, each with what the one before has
 # left. While a handler is busy the browser keeps no further event of it, unless told so.
 IN_TURN: dict[str, Any] = {**QUIET, "trigger_mode": "multiple", "concurrency_limit": 1}
+# The browser reads the address itself. It used to be asked for by events of their own, whose answers could be lost as
+# above, and a page without its project or run stood still for good. What the address names may not be there, so the
+# project's name comes with a mark until the frame has answered with one that is; that is asked for again and again.
+NAMED = "?"
 # What is shown is asked for by a number that changes, of the frame and of the open page alone. Gradio runs the
 # listeners of one event one after the other, and all of them again when one that runs is asked for meanwhile: with a
 # listener of every page on the change of the page, a browser asked without end and a page opened after twenty answers.
 ASK = f"""(project, page) => {{
     const asked = String(performance.now()), skip = {{__type__: "update"}};
-    const idle = !project || document.hidden;
-    return [idle ? skip : asked, ...{json.dumps(PAGES)}.map((name) => idle || name !== page ? skip : asked)];
+    const idle = !project || document.hidden, open = !idle && !project.startsWith("{NAMED}");
+    return [idle ? skip : asked, ...{json.dumps(PAGES)}.map((name) => open && name === page ? asked : skip)];
 }}"""
 OPEN = f"""(project, page) => {{
-    const url = new URL(window.location);
-    if (project) url.searchParams.set("project", project);
+    const url = new URL(window.location), known = project && !project.startsWith("{NAMED}");
+    if (known) url.searchParams.set("project", project);
     if (page) url.searchParams.set("view", page);
     window.history.replaceState(null, "", url);
     // Before it is known which project is open, a click or a dropped file would be lost.
-    if (project) document.getElementById("main").classList.add("ready");
+    if (known) document.getElementById("main").classList.add("ready");
     // In a narrow window the steps are a strip, in which the open one must be in sight.
     const step = document.querySelector(`#nav [data-page="${{page}}"]`);
     step?.parentElement.scrollTo({{left: step.offsetLeft - step.parentElement.offsetLeft - 40}});
@@ -73,6 +80,7 @@ class View:
         outputs: what `show` updates, `seen` last.
         inputs: what it needs beside project and seen, by the names of its parameters.
         links: components that other pages connect to.
+        address: where what the address names goes, by the name there.
     """
 
     show: Callable[..., tuple[Any, ...]]
@@ -80,6 +88,7 @@ class View:
     outputs: list[Any]
     inputs: dict[str, Any] = field(default_factory=dict)
     links: dict[str, Any] = field(default_factory=dict)
+    address: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -143,7 +152,6 @@ def build(builders: Mapping[str, Callable[[gr.Textbox, gr.Textbox], View]], app:
 
 def _connect(frame: Frame, app: gr.Blocks) -> None:
     where, asked = [frame.project, frame.page], [gr.Textbox(visible=False) for _ in ("frame", *PAGES)]
-    app.load(open_address, None, where, **QUIET)
     frame.nav.click(go_to, None, frame.page, **QUIET)
     frame.strip.click(go_to, None, frame.page, **QUIET)
     frame.picker.input(lambda name: name, frame.picker, frame.project, **QUIET)
@@ -151,38 +159,47 @@ def _connect(frame: Frame, app: gr.Blocks) -> None:
     gr.on(opened, None, where, [frame.pages, *asked], js=OPEN, api_visibility="private")
     gr.Timer(POLL_S).tick(None, where, asked, js=ASK, api_visibility="private")
     gr.Timer(BEAT_S).tick(beat, None, None, trigger_mode="multiple", **QUIET)
-    seen = gr.State()
-    outputs = [frame.nav, frame.strip, frame.picker, frame.project, seen]
+    seen, say = gr.State(), gr.Textbox(visible=False)
+    say.change(told_to_user, say, None, **QUIET)
+    outputs = [frame.nav, frame.strip, frame.picker, frame.project, seen, say]
+    _read_address(frame, app)
     shown = {"page": frame.page, "name": frame.project, "seen": seen}
-    asked[0].change(show_frame, outputs=outputs, inputs_kwargs=shown, **QUIET)
+    asked[0].change(show_frame, outputs=outputs, inputs_kwargs=shown, **SHOWING)
     for ask, view in zip(asked[1:], frame.views.values(), strict=True):
         _connect_page(frame.project, ask, view)
 
 
 def _connect_page(project: gr.Textbox, ask: gr.Textbox, view: View) -> None:
     """Show a page when it is opened, when the project is another one, and when its files have changed."""
-    told_last = gr.State("")
+    say = gr.Textbox(visible=False)
+    say.change(told_to_user, say, None, **QUIET)
 
-    def show(name: str, last: str, seen: Any, **inputs: Any) -> tuple[Any, ...]:
+    def show(name: str, seen: Any, **inputs: Any) -> tuple[Any, ...]:
         try:
             return *view.show(name, seen, **inputs), ""
         except UserError as error:
-            return *(gr.skip(),) * len(view.outputs), told_once(error, last)
+            return *(gr.skip(),) * len(view.outputs), str(error)
 
-    shown = {"name": project, "last": told_last, "seen": view.seen, **view.inputs}
-    ask.change(show, outputs=[*view.outputs, told_last], inputs_kwargs=shown, **QUIET)
+    shown = {"name": project, "seen": view.seen, **view.inputs}
+    ask.change(show, outputs=[*view.outputs, say], inputs_kwargs=shown, **SHOWING)
 
 
-def open_address(request: gr.Request) -> tuple[str, str]:
-    """The project and page that the address names; without one, the project that was changed last, or a first one."""
-    named, page = request.query_params.get("project"), request.query_params.get("view")
-    projects = [project.name for project in all_projects()]
-    shown = named if named in projects else any_project().name
-    if named and named != shown:
-        warn(t("frame.no_project", name=named, shown=shown))
-    if page not in PAGES:
-        page = "monitor" if request.query_params.get("run") else "data"
-    return shown, page
+def _read_address(frame: Frame, app: gr.Blocks) -> None:
+    """Put what the address names where it belongs: project and page, and of each page what it asks for."""
+    asked = [(name, box) for view in frame.views.values() for name, box in view.address.items()]
+    js = f"""() => {{
+        const address = new URLSearchParams(window.location.search), named = (name) => address.get(name) || "";
+        const page = {json.dumps(PAGES)}.find((name) => name === named("view")) || (named("run") ? "monitor" : "data");
+        return ["{NAMED}" + named("project"), page, ...{json.dumps([name for name, _ in asked])}.map(named)];
+    }}"""
+    outputs = [frame.project, frame.page, *(box for _, box in asked)]
+    app.load(None, None, outputs, js=js, api_visibility="private")
+
+
+def told_to_user(text: str) -> None:
+    """Say what is wrong at the edge of the page, once."""
+    if text:
+        warn(text)
 
 
 def beat() -> None:
@@ -196,24 +213,32 @@ def go_to(event: gr.EventData) -> str:
 
 def show_frame(page: str, name: str, seen: SeenFrame | None) -> tuple[Any, ...]:
     """Steps, live run and projects, where they have changed; a project that is gone gives way to the newest."""
-    start_next_in_background()
     names = [project.name for project in all_projects()]
+    if name.startswith(NAMED):
+        return *(gr.skip(),) * 3, *_named(name.removeprefix(NAMED), names)
+    start_next_in_background()
     if name not in names:
         return _instead_of(name)
     project, live = find_project(name), live_run()
     more = _found(project)
     now = SeenFrame(f"{page} {name} {project.revision} {live} {more}", (name, *sorted(names)))
     if now == seen:
-        return (gr.skip(),) * 5
+        return (gr.skip(),) * 6
     picker = gr.skip() if seen and seen.projects == now.projects else gr.Dropdown(choices=names, value=name)
-    return nav_html(page, _states(project, more), live), live or "", picker, gr.skip(), now
+    return nav_html(page, _states(project, more), live), live or "", picker, gr.skip(), now, ""
+
+
+def _named(name: str, names: list[str]) -> tuple[Any, ...]:
+    """The project that the address names; without one that is there, the one that was changed last, or a first one."""
+    shown = name if name in names else any_project().name
+    missing = t("frame.no_project", name=name, shown=shown) if name and name != shown else ""
+    return shown, gr.skip(), missing
 
 
 def _instead_of(name: str) -> tuple[Any, ...]:
     """Another project, where one is gone."""
     shown = any_project().name
-    warn(t("frame.gone", name=name, shown=shown))
-    return *(gr.skip(),) * 3, shown, None
+    return *(gr.skip(),) * 3, shown, None, t("frame.gone", name=name, shown=shown)
 
 
 def _found(project: Project) -> tuple[Finding, ...]:
@@ -273,6 +298,6 @@ def live_run() -> str | None:
 
 def opened(name: str | None) -> Project:
     """The project that a page shows; `UserError` before it is known which that is."""
-    if not name:
+    if not name or name.startswith(NAMED):
         raise UserError(Problem("project", "the page is still loading.", "Do it again in a moment."))
     return find_project(name)

@@ -31,13 +31,6 @@ def told(handler: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
-def told_once(error: UserError, last: str) -> str:
-    """Say what is wrong, unless it was said last; the text, to remember. For what is asked every few seconds."""
-    if str(error) != last:
-        warn(str(error))
-    return str(error)
-
-
 def inform(text: str) -> None:
     """A word at the edge of the page; gradio shows it as HTML, and names are data."""
     gr.Info(escape(text))

@@ -16,7 +16,6 @@ import gradio as gr
 
 from core.completions import Wanted
 from core.run_list import run_lines
-from core.runs import all_runs
 from ui import (
     monitor_compare,
     monitor_completions,
@@ -27,7 +26,7 @@ from ui import (
     run_buttons,
 )
 from ui.drawn import Drawn
-from ui.frame import IN_TURN, QUIET, View
+from ui.frame import IN_TURN, QUIET, SHOWING, View
 from ui.html import LISTEN, READ, empty, live_html, said
 from ui.monitor_state import Known, Look, known
 from ui.monitor_table import reasons_html, table_html
@@ -166,10 +165,10 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
         "tools": gr.HTML("", elem_id="monitor-tools", js_on_load=LISTEN, elem_classes="live"),
     }
     tabs = _build_tabs(made)
-    outputs = [picker, *(made[part.name] for part in PARTS), drawn, seen]
-    inputs = {"run_id": run, "tab": tab, "look": look, "width": width, "drawn": drawn}
+    outputs = [picker, *(made[part.name] for part in PARTS), run, drawn, seen]
+    inputs = {"run_id": run, "tab": tab, "look": look, "others": others, "width": width, "drawn": drawn}
     shown = {"page": page, "name": project, "seen": seen, **inputs}
-    refresh = {"fn": show_open, "inputs_kwargs": shown, "outputs": outputs, **QUIET}
+    refresh = {"fn": show_open, "inputs_kwargs": shown, "outputs": outputs, **SHOWING}
     gr.on([run.change, tab.change], None, [run, tab], None, js=PUT_INTO_URL, api_visibility="private")
     gr.on([run.change, tab.change, width.change, drawn.change], **refresh)
     page.change(None, None, width, js=WIDTH, api_visibility="private")
@@ -179,10 +178,10 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
     picker.click(chosen_run, None, run, **QUIET)
     made["status"].click(run_buttons.clicked, None, [project, page], **QUIET).then(**refresh)
     for name in ("tools", "completions", "compare"):
-        gr.on([made[name].click, made[name].input], looked, look, [look, others], **IN_TURN).then(**refresh)
+        gr.on([made[name].click, made[name].input], looked, [look, others], [look, others], **IN_TURN).then(**refresh)
     others.change(None, others, None, js=PUT_OTHERS_INTO_URL, api_visibility="private")
-    links = {"run": run, "tab": tab, "tabs": tabs["overview"].parent, "look": look, "others": others}
-    return View(show, seen, outputs, inputs, links)
+    links = {"run": run, "tab": tab, "tabs": tabs["overview"].parent}
+    return View(show, seen, outputs, inputs, links, {"run": run, "with": others})
 
 
 def _build_tabs(made: dict[str, Any]) -> dict[str, gr.Tab]:
@@ -215,10 +214,22 @@ def _build_tab(name: str, made: dict[str, Any]) -> None:
 
 
 def show(
-    name: str, seen: Any, run_id: str | None, tab: str | None, look: Look, width: float | None, drawn: str | None
+    name: str,
+    seen: Any,
+    run_id: str | None,
+    tab: str | None,
+    look: Look,
+    width: float | None,
+    drawn: str | None,
+    others: str | None = "",
 ) -> tuple[Any, ...]:
-    """What has changed since `seen`, whatever project is open; figures once the browser has `drawn` the rest."""
-    lines = run_lines()
+    """What has changed since `seen`, whatever project is open; figures once the browser has `drawn` the rest.
+
+    The newest run where none is named.
+    """
+    lines, look = run_lines(), _comparing(look, others)
+    newest = gr.skip() if run_id or not lines else lines[0].id
+    run_id = run_id or (lines[0].id if lines else "")
     before = seen or {}
     tokens: dict[str, Any] = {"picker": f"{run_id} {lines}"}
     picker = gr.skip() if before.get("picker") == tokens["picker"] else picker_or_hint(lines, run_id)
@@ -227,12 +238,13 @@ def show(
     else:
         wanted = [part for part in PARTS if part.tab in ("", tab or "overview") and (drawn or not part.figure)]
         parts = _parts(known(run_id), wanted, look, int(width or 0), before, tokens) if run_id else NOTHING
-    return (picker, *parts, "yes" if run_id and not drawn else gr.skip(), gr.skip() if tokens == before else tokens)
+    after = "yes" if run_id and not drawn else gr.skip()
+    return (picker, *parts, newest, after, gr.skip() if tokens == before else tokens)
 
 
 def show_open(page: str, **shown: Any) -> tuple[Any, ...]:
     """The same where the page is open; the frame shows it when it is opened."""
-    return show(**shown) if page == "monitor" else (gr.skip(),) * (len(PARTS) + 3)
+    return show(**shown) if page == "monitor" else (gr.skip(),) * (len(PARTS) + 4)
 
 
 def _parts(
@@ -269,27 +281,15 @@ def chosen_run(event: gr.EventData) -> Any:
     return said(event).get("run") or gr.skip()
 
 
-def newest_or(named: str | None) -> str:
-    """The named run where it is there, else the newest; empty before there is any."""
-    ids = [run.id for run in all_runs()]
-    return named if named in ids else next(iter(ids), "")
-
-
-def run_in_url(request: gr.Request) -> str:
-    """The run that the page's address names."""
-    return newest_or(request.query_params.get("run"))
-
-
-def others_in_url(request: gr.Request) -> tuple[Look, str]:
-    """The runs that the page's address compares with; those that are not there are left out where they are drawn."""
-    named = request.query_params.get("with") or ""
-    return Look(others=tuple(filter(None, named.split(",")))), named
-
-
-def looked(look: Look, event: gr.EventData) -> tuple[Look, str]:
+def looked(look: Look, others: str, event: gr.EventData) -> tuple[Look, str]:
     """What a tab looks at after a click or an edit in one of its fields; and the runs it compares with, by comma."""
-    after = _looked(look, said(event))
+    after = _looked(_comparing(look, others), said(event))
     return after, ",".join(after.others)
+
+
+def _comparing(look: Look, others: str | None) -> Look:
+    """With the runs that the page's address names."""
+    return replace(look, others=tuple(filter(None, (others or "").split(","))))
 
 
 def _looked(look: Look, data: Mapping[str, Any]) -> Look:

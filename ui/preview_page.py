@@ -16,7 +16,7 @@ import gradio as gr
 
 from ui import preview_compare, preview_probes
 from ui.downloads import offer
-from ui.frame import IN_TURN, QUIET, View, opened
+from ui.frame import IN_TURN, QUIET, SHOWING, View, opened
 from ui.html import LISTEN, READ, said
 from ui.messages import told
 from ui.preview_actions import act, choose_against, compare, download, look, save_table
@@ -156,7 +156,7 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
             made["download"] = _live("preview-download")
     outputs = [*(made[part.name] for part in PARTS), *sources.settings, sources.run, seen]
     inputs = {"name": project, "seen": seen, "choice": choice}
-    refresh = {"fn": show, "inputs_kwargs": inputs, "outputs": outputs, **QUIET}
+    refresh = {"fn": show, "inputs_kwargs": inputs, "outputs": outputs, **SHOWING}
     sources.connect(project, refresh)
     _connect(project, page, choice, made, refresh)
     _connect_comparison(project, choice, made, save, refresh)

@@ -18,7 +18,7 @@ from core.route_edits import add_route
 from core.routing import RoutingTable
 from core.services import SERVICES, Scored
 from core.spec import Draft, Route
-from ui.frame import QUIET, View, opened
+from ui.frame import SHOWING, View, opened
 from ui.html import button, empty, live_html, said
 from ui.messages import problem_list, told
 from ui.reward_grid import Chosen, grid_html
@@ -35,7 +35,7 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
     chosen, seen = gr.State(), gr.State()
     outputs = [grid, note, seen]
     looking = {"name": project, "chosen": chosen}
-    refresh = {"fn": show, "inputs_kwargs": {**looking, "seen": seen}, "outputs": outputs, **QUIET}
+    refresh = {"fn": show, "inputs_kwargs": {**looking, "seen": seen}, "outputs": outputs, **SHOWING}
     grid.click(clicked, outputs=[chosen, page], inputs_kwargs=looking, api_visibility="private").then(**refresh)
     note.click(note_clicked, [project], [page], api_visibility="private").then(**refresh)
 

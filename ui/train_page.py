@@ -22,7 +22,7 @@ from core.spec import Draft, RunSpec, parse_spec
 from ui import preview_probes, train_checks, train_forecast, train_form, train_presets
 from ui.data_parts import REMEMBER_FOCUS, RESTORE_FOCUS
 from ui.downloads import offer
-from ui.frame import IN_TURN, QUIET, View, opened
+from ui.frame import IN_TURN, QUIET, SHOWING, View, opened
 from ui.html import READ, live_html
 from ui.messages import inform, told
 from ui.texts import t
@@ -112,7 +112,7 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
     look, seen, started, goto = gr.State(Look()), gr.State(), gr.Textbox(visible=False), gr.Textbox(visible=False)
     shown = [*(made[part.name] for part in PARTS), made["spec"], seen]
     inputs = {"text": made["spec"], "look": look, "words": made["words"], "only": made["only"]}
-    refresh = {"fn": show, "inputs_kwargs": {"name": project, "seen": seen, **inputs}, "outputs": shown, **QUIET}
+    refresh = {"fn": show, "inputs_kwargs": {"name": project, "seen": seen, **inputs}, "outputs": shown, **SHOWING}
     _connect_settings(project, look, seen, made, refresh)
     _connect_findings(project, page, look, made, goto, refresh)
     taken = {"name": project, "text": made["spec"], "seen": seen}

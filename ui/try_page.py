@@ -16,7 +16,7 @@ import gradio as gr
 from core.errors import UserError
 from core.run_adapters import no_adapter
 from ui import try_ask, try_evaluate, try_export, try_talk
-from ui.frame import IN_TURN, QUIET, View
+from ui.frame import IN_TURN, QUIET, SHOWING, View
 from ui.html import LISTEN, READ, button, empty, said
 from ui.messages import problem_list, told
 from ui.texts import t
@@ -121,14 +121,14 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
             hub = _exports(made)
     outputs = [*(made[part.name] for part in PARTS), *form.outputs, evaluation.tokens, run, adapter, seen]
     inputs = {"run": run, "adapter": adapter, "look": look}
-    refresh = {"fn": show, "inputs_kwargs": {"name": project, "seen": seen, **inputs}, "outputs": outputs, **QUIET}
+    refresh = {"fn": show, "inputs_kwargs": {"name": project, "seen": seen, **inputs}, "outputs": outputs, **SHOWING}
     for part in (form, evaluation, hub):
         part.connect(run, adapter, refresh)
     _connect(page, inputs, made, refresh)
     asked = {"run": run, "text": more}
     gr.on([send.click, more.submit], told(try_ask.follow), outputs=more, inputs_kwargs=asked, **QUIET).then(**refresh)
     made["bring"].upload(told(try_export.bring), made["bring"], [made["bring"], run], **QUIET).then(**refresh)
-    return View(show, seen, outputs, inputs, {"run": run, "adapter": adapter})
+    return View(show, seen, outputs, inputs, address={"run": run, "adapter": adapter})
 
 
 def _live(elem_id: str) -> gr.HTML:
@@ -164,11 +164,6 @@ def _connect(page: gr.Textbox, inputs: dict[str, Any], made: dict[str, Any], ref
 def go(event: gr.EventData) -> Any:
     """The page that a button leads to."""
     return said(event).get("page", gr.skip())
-
-
-def named_in_url(request: gr.Request) -> tuple[str, str]:
-    """The run and the adapter that the page's address names."""
-    return request.query_params.get("run") or "", request.query_params.get("adapter") or ""
 
 
 @told

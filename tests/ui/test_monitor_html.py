@@ -15,7 +15,7 @@ from ui.monitor_compare import MOST_RUNS, compare_figure, compare_html, compared
 from ui.monitor_completions import changed, completions_html
 from ui.monitor_header import alerts_html, engine_lines, picker_html, status_html
 from ui.monitor_log import LOG_LINES, log_tail
-from ui.monitor_page import PARTS, newest_or, show
+from ui.monitor_page import PARTS, show
 from ui.monitor_state import Look, known
 from ui.monitor_table import reasons_html, table_html
 from ui.theme import task_colour
@@ -171,10 +171,10 @@ def test_the_list_escapes_names_and_marks_the_chosen_one():
 class TestShow:
     def test_figures_come_once_the_browser_has_drawn_the_rest(self):
         made([record(1, {"math": 0.5})])
-        *first, drawn, seen = show("any", None, "one", "overview", Look(), 1280, "")
+        *first, _, drawn, seen = show("any", None, "one", "overview", Look(), 1280, "")
         assert drawn == "yes"
         assert sent(first) == ["status", "alerts", "tools", "table"]
-        *second, _, _ = show("any", seen, "one", "overview", Look(), 1280, drawn)
+        *second, _, _, _ = show("any", seen, "one", "overview", Look(), 1280, drawn)
         assert sent(second) == ["heat", "curves", "overlay"]
 
     def test_nothing_is_drawn_twice(self):
@@ -190,9 +190,18 @@ def sent(shown):
 
 
 def test_the_newest_run_is_shown_where_none_is_named():
-    assert newest_or("gone") == ""
-    made(name="old")
-    assert newest_or("gone") == "old"
+    made([record(1, {"math": 0.5})], name="20250101-000000-old")
+    made([record(1, {"math": 0.5})], name="20250102-000000-new")
+    *parts, run, _, _ = show("any", None, "", "overview", Look(), 1280, "yes")
+    assert run == "20250102-000000-new"
+    assert "20250102-000000-new" in parts[1]
+    *_, run, _, _ = show("any", None, "20250101-000000-old", "overview", Look(), 1280, "yes")
+    assert run == gr.skip()
+
+
+def test_without_any_run_nothing_is_named():
+    *_, run, _, _ = show("any", None, "", "overview", Look(), 1280, "yes")
+    assert run == gr.skip()
 
 
 def test_the_log_shows_its_last_lines_without_rewritten_progress_bars():
