@@ -12,7 +12,7 @@ from core.run_comparison import Final, differing, finals
 from core.run_list import run_lines
 from core.runs import RunFolder, all_runs
 from core.series import Series
-from ui.figures import NEUTRAL, shortened
+from ui.figures import shortened
 from ui.html import button, figure, swatch
 from ui.monitor_figures import DASHES, DIAMOND, WIDE, budget, curve
 from ui.monitor_state import BUDGET_S, Known, Look, spec_of
@@ -49,7 +49,7 @@ def compare_html(found: Known, look: Look) -> str:
     if len(runs) < 2:
         return f'{head}<p class="sb-note">{escape(t("compare.empty"))}</p>'
     series = [follow(run, BUDGET_S) for run in runs]
-    return f"{head}{_settings(runs)}{_finals(found, series)}"
+    return f"{head}{_settings(runs)}{_finals(series)}"
 
 
 def _chip(run: RunFolder, n: int) -> str:
@@ -84,13 +84,11 @@ def _value(value: str | None) -> str:
     return f'<td class="number">{"-" if value is None else escape(value)}</td>'
 
 
-def _finals(found: Known, series: Sequence[Series]) -> str:
+def _finals(series: Sequence[Series]) -> str:
+    """Where each task ended; without its colour, which is a run's on this page."""
     names = [t("compare.train"), t("compare.before"), t("compare.after")]
     columns = [f"{mark(n)} {name}" for n in range(len(series)) for name in names]
-    lines = "".join(
-        _line(f"{swatch(found.colours.get(task, NEUTRAL))}{escape(task)}", map(_final, ends))
-        for task, ends in finals(series).items()
-    )
+    lines = "".join(_line(escape(task), map(_final, ends)) for task, ends in finals(series).items())
     table = table_html(t("column.task"), columns, lines, kind="sb-tight")
     return f'<h3 class="sb-heading">{escape(t("compare.ends"))}</h3>{table}'
 
