@@ -326,7 +326,7 @@ def test_a_large_file_shows_its_progress_and_is_cancelled(page, project, tmp_pat
     path = tmp_path / "large.jsonl"
     line = json.dumps({"task": "t", "prompt": "{n} " + "word " * 40, "answer": "1"})
     with path.open("w", encoding="utf-8") as file:
-        file.writelines(line.replace("{n}", str(n)) + "\n" for n in range(400_000))
+        file.writelines(line.replace("{n}", str(n)) + "\n" for n in range(700_000))
     upload(page, path)
     expect(head(page)).to_contain_text("Reading rows:")
     page.reload()
