@@ -38,7 +38,7 @@ NATURAL = {"mixing": {"strategy": "natural"}}
 GDPO = "normalize_then_sum"
 WAYS: Mapping[str, Mapping[str, Any]] = {
     "TRL": {**NATURAL, "normalisation": {}},
-    "TRL, GDPO": {**NATURAL, "normalisation": {"multi_objective_aggregation": "normalize_then_sum"}},
+    "TRL, GDPO": {**NATURAL, "normalisation": {"multi_objective_aggregation": GDPO}},
     "equal shares": {"mixing": {"strategy": "equal"}, "normalisation": {}},
     "equal shares, one scale": {"mixing": {"strategy": "equal"}, "normalisation": {"task_scale": "running"}},
     "equal shares, adapt: worst": {"mixing": {"strategy": "equal", "adapt": "worst"}, "normalisation": {}},

@@ -52,7 +52,7 @@ class Machine:
 
     @property
     def busy(self) -> bool:
-        """Whether other work takes so much of it that a run takes clearly longer than it would alone."""
+        """Whether other work takes so much of it that a run would feel it."""
         return self.load >= BUSY * self.cores
 
     @property

@@ -37,15 +37,15 @@ BEAT_S = 5.0
 READ_S = 0.2  # for what a long run has grown by, at one look
 PAGES = ("data", "rewards", "preview", "train", "monitor", "try")
 QUIET: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
-# Of what shows and changes nothing: answered at once, past the queue and the stream of answers above. No word at the
-# edge of the page can come with such an answer (`told_to_user`).
+# Of what asks how things stand: answered at once, past the queue and the stream of answers above. No word at the edge
+# of the page can come with such an answer (`_word`).
 SHOWING: dict[str, Any] = {**QUIET, "queue": False}
 # Of what a tab looks at, or a form says: every event counts, one after the other, each with what the one before has
 # left. While a handler is busy the browser keeps no further event of it, unless told so.
 IN_TURN: dict[str, Any] = {**QUIET, "trigger_mode": "multiple", "concurrency_limit": 1}
-# The browser reads the address itself. It used to be asked for by events of their own, whose answers could be lost as
-# above, and a page without its project or run stood still for good. What the address names may not be there, so the
-# project's name comes with a mark until the frame has answered with one that is; that is asked for again and again.
+# The browser reads the address itself: a page stands still for good where the one event that asked the server for it is
+# not answered. What the address names may not be there, so the project's name comes with this mark until the frame has
+# answered with one that is, for which it is asked again and again.
 NAMED = "?"
 # What is shown is asked for by a number that changes, of the frame and of the open page alone. Gradio runs the
 # listeners of one event one after the other, and all of them again when one that runs is asked for meanwhile: with a
@@ -159,9 +159,8 @@ def _connect(frame: Frame, app: gr.Blocks) -> None:
     gr.on(opened, None, where, [frame.pages, *asked], js=OPEN, api_visibility="private")
     gr.Timer(POLL_S).tick(None, where, asked, js=ASK, api_visibility="private")
     gr.Timer(BEAT_S).tick(beat, None, None, trigger_mode="multiple", **QUIET)
-    seen, say = gr.State(), gr.Textbox(visible=False)
-    say.change(told_to_user, say, None, **QUIET)
-    outputs = [frame.nav, frame.strip, frame.picker, frame.project, seen, say]
+    seen = gr.State()
+    outputs = [frame.nav, frame.strip, frame.picker, frame.project, seen, _word()]
     _read_address(frame, app)
     shown = {"page": frame.page, "name": frame.project, "seen": seen}
     asked[0].change(show_frame, outputs=outputs, inputs_kwargs=shown, **SHOWING)
@@ -171,8 +170,6 @@ def _connect(frame: Frame, app: gr.Blocks) -> None:
 
 def _connect_page(project: gr.Textbox, ask: gr.Textbox, view: View) -> None:
     """Show a page when it is opened, when the project is another one, and when its files have changed."""
-    say = gr.Textbox(visible=False)
-    say.change(told_to_user, say, None, **QUIET)
 
     def show(name: str, seen: Any, **inputs: Any) -> tuple[Any, ...]:
         try:
@@ -181,7 +178,7 @@ def _connect_page(project: gr.Textbox, ask: gr.Textbox, view: View) -> None:
             return *(gr.skip(),) * len(view.outputs), str(error)
 
     shown = {"name": project, "seen": view.seen, **view.inputs}
-    ask.change(show, outputs=[*view.outputs, say], inputs_kwargs=shown, **SHOWING)
+    ask.change(show, outputs=[*view.outputs, _word()], inputs_kwargs=shown, **SHOWING)
 
 
 def _read_address(frame: Frame, app: gr.Blocks) -> None:
@@ -196,10 +193,11 @@ def _read_address(frame: Frame, app: gr.Blocks) -> None:
     app.load(None, None, outputs, js=js, api_visibility="private")
 
 
-def told_to_user(text: str) -> None:
-    """Say what is wrong at the edge of the page, once."""
-    if text:
-        warn(text)
+def _word() -> gr.Textbox:
+    """Where what is wrong is written, to be said at the edge of the page whenever it is another text than before."""
+    box = gr.Textbox(visible=False)
+    box.change(lambda text: warn(text) if text else None, box, None, **QUIET)
+    return box
 
 
 def beat() -> None:
@@ -215,7 +213,7 @@ def show_frame(page: str, name: str, seen: SeenFrame | None) -> tuple[Any, ...]:
     """Steps, live run and projects, where they have changed; a project that is gone gives way to the newest."""
     names = [project.name for project in all_projects()]
     if name.startswith(NAMED):
-        return *(gr.skip(),) * 3, *_named(name.removeprefix(NAMED), names)
+        return _named(name.removeprefix(NAMED), names)
     start_next_in_background()
     if name not in names:
         return _instead_of(name)
@@ -232,7 +230,7 @@ def _named(name: str, names: list[str]) -> tuple[Any, ...]:
     """The project that the address names; without one that is there, the one that was changed last, or a first one."""
     shown = name if name in names else any_project().name
     missing = t("frame.no_project", name=name, shown=shown) if name and name != shown else ""
-    return shown, gr.skip(), missing
+    return *(gr.skip(),) * 3, shown, gr.skip(), missing
 
 
 def _instead_of(name: str) -> tuple[Any, ...]:

@@ -228,8 +228,8 @@ def show(
     The newest run where none is named.
     """
     lines, look = run_lines(), _comparing(look, others)
-    newest = gr.skip() if run_id or not lines else lines[0].id
-    run_id = run_id or (lines[0].id if lines else "")
+    newest = "" if run_id or not lines else lines[0].id
+    run_id = run_id or newest
     before = seen or {}
     tokens: dict[str, Any] = {"picker": f"{run_id} {lines}"}
     picker = gr.skip() if before.get("picker") == tokens["picker"] else picker_or_hint(lines, run_id)
@@ -239,7 +239,7 @@ def show(
         wanted = [part for part in PARTS if part.tab in ("", tab or "overview") and (drawn or not part.figure)]
         parts = _parts(known(run_id), wanted, look, int(width or 0), before, tokens) if run_id else NOTHING
     after = "yes" if run_id and not drawn else gr.skip()
-    return (picker, *parts, newest, after, gr.skip() if tokens == before else tokens)
+    return (picker, *parts, newest or gr.skip(), after, gr.skip() if tokens == before else tokens)
 
 
 def show_open(page: str, **shown: Any) -> tuple[Any, ...]:

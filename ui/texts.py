@@ -522,8 +522,7 @@ ENGLISH = {
     "{length} tokens.",
     "time.from_model": "Time by a cost model, as no run of this model is here yet: it may be off by a factor of two. "
     "For {steps} steps, {evaluations} evaluations and completions of {length} tokens; slow rewards come on top.",
-    "time.busy": "The machine is busy now (load {load} on {cores} cores): beside other work a run takes several times "
-    "as long.",
+    "time.busy": "The machine is busy now (load {load} on {cores} cores): beside other work a run takes longer.",
     "model.facts": "{kind}: {size} parameters, {layers} layers of {hidden}, vocabulary {vocabulary}, context {context}",
     "model.unknown": "Nothing is known of the model {model} here: no config.json of a usual decoder. Memory, context "
     "and lengths are not checked.",

@@ -17,7 +17,7 @@ from core.projects import create_project, free_name
 from core.runs import RunFolder, kill, worker_process
 
 PROJECT = Path(__file__).parents[2]
-# The shell has no windows of its own to draw, and takes half as long.
+# The shell has no windows of its own to draw, and takes a quarter less time.
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]

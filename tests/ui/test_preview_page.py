@@ -176,7 +176,7 @@ class TestGettingSamples:
         page.get_by_role("tab", name="From a model").click()
         expect(completions).to_have_value("5")
 
-    def test_what_comes_is_added_to_what_is_there_unless_asked_otherwise(self, open_page, project, draft, samples):
+    def test_what_comes_is_added_to_what_is_there_unless_asked_otherwise(self, open_page, draft, samples, tmp_path):
         draft()
         samples(Group(ROWS[0], ("typed by hand",)))
         page = open_page("preview")
@@ -186,8 +186,11 @@ class TestGettingSamples:
         expect(page.locator("#preview-groups .sb-card").nth(1)).to_be_visible()
         expect(page.locator("#preview-groups")).to_contain_text("typed by hand")
         page.get_by_label("replace those there are").check()
-        page.locator("#take-examples").click()
+        page.get_by_role("tab", name="From a file").click()
+        brought = [{"task": "sum", "prompt": "How much is 0?", "completion": ["0", "1"]}]
+        page.locator("#preview-file input").set_input_files(write_rows(tmp_path / "brought.jsonl", brought))
         expect(page.locator("#preview-groups")).not_to_contain_text("typed by hand")
+        expect(page.locator("#preview-groups .sb-card")).to_have_count(1)
 
 
 class TestReadingScores:
