@@ -144,12 +144,22 @@ def _cached(hub_id: str, file: str) -> Path | None:
 
 
 def ask_hub(name: str) -> None:
-    """Fetch a model's config and tokenizer into the local cache of the Hub; `UserError` where that fails."""
+    """Fetch a model's config and tokenizer into the local cache of the Hub.
+
+    Raises:
+        UserError: an error where the Hub has no such model, or not for this user; else, such as where it cannot be
+            reached, a warning: the run may have better luck.
+    """
     from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
     try:
         for file in (CONFIG, TOKENIZER):
             hf_hub_download(name, file)
+    except (HFValidationError, RepositoryNotFoundError):
+        what = f"the Hub has no model {name!r} for this user."
+        mend = "Check the id, ask for access and set HF_TOKEN where it is gated, or name a folder."
+        raise UserError(Problem("model", what, mend)) from None
     except Exception as error:  # the boundary: a network has many ways to fail
         what = f"it cannot be looked up: {str(error).splitlines()[0] if str(error) else type(error).__name__:.200}"
-        raise UserError(Problem("model", what, "Check the id and the network, or name a folder.")) from None
+        raise UserError(Problem("model", what, "Check the id and the network, or name a folder.", "warning")) from None

@@ -526,6 +526,9 @@ ENGLISH = {
     "model.facts": "{kind}: {size} parameters, {layers} layers of {hidden}, vocabulary {vocabulary}, context {context}",
     "model.unknown": "Nothing is known of the model {model} here: no config.json of a usual decoder. Memory, context "
     "and lengths are not checked.",
+    "model.not_here": "{model} is not on this machine: whether the Hub has it, what it needs and whether prompts fit "
+    "its context is not known.",
+    "model.not_here.mend": "“{ask}” under “{place}” tells.",
     "model.ask": "Look it up on the Hub",
     "model.asking": "Asking the Hub ...",
     "forecast.title": "Tasks, and what they would teach",

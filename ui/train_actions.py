@@ -52,7 +52,7 @@ def act(name: str, look: Look, event: gr.EventData) -> Look:
 def look_up(project: Project) -> None:
     """Ask the Hub about the model."""
     model = project.draft().model
-    SERVICES.jobs.start(lookup_name(project), lambda _: ask_hub(model))
+    SERVICES.jobs.start(lookup_name(project, model), lambda _: ask_hub(model))
 
 
 ACTS: dict[str, Callable[[Project], object]] = {

@@ -8,13 +8,13 @@ from core.forecast import Forecast
 from core.machine import GB, Machine
 from core.memory import Memory
 from core.preflight import Finding
-from core.services import SERVICES, asks_outside
+from core.services import asks_outside
 from core.step_time import RunTime
 from ui.html import button, figure
 from ui.messages import problem_list
 from ui.preview_probes import probing
 from ui.texts import t
-from ui.train_state import Known, lookup_name
+from ui.train_state import Known
 
 LITTLE_GB = 0.001
 
@@ -157,12 +157,10 @@ def estimate_html(now: Known) -> str:
 def _model_html(now: Known) -> str:
     facts = now.preflight.facts
     if facts is None:
-        job = SERVICES.jobs.get(lookup_name(now.project))
-        if job is not None and job.running:
+        if now.lookup is not None and now.lookup.running:
             return f'<p class="sb-note">{escape(t("model.asking"))}</p>'
-        failed = problem_list(job.problems) if job is not None else ""
         ask = button(t("model.ask"), act="lookup") if "/" in now.draft.model else ""
-        return f'<p class="sb-note">{escape(t("model.unknown", model=now.draft.model))} {ask}</p>{failed}'
+        return f'<p class="sb-note">{escape(t("model.unknown", model=now.draft.model))} {ask}</p>'
     words = {
         "kind": facts.kind,
         "size": f"{facts.parameters / 1e9:.2g} B" if facts.parameters >= 1e8 else f"{facts.parameters / 1e6:.2g} M",

@@ -115,7 +115,7 @@ def _task(now: Known, task: str) -> str:
 def _wrong(now: Known) -> dict[str, list[Problem]]:
     """Findings by the place of their field."""
     found: dict[str, list[Problem]] = {}
-    for finding in now.preflight.findings:
+    for finding in now.of_draft:
         if finding.problem.severity == "error":
             found.setdefault(finding.problem.where, []).append(finding.problem)
     return found

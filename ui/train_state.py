@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 from core.check import Report
 from core.data import task_counts
 from core.errors import Problem
 from core.forecast import FILE, Forecast, forecast_token, job_name, kept_forecast
 from core.jobs import Job
+from core.model_facts import CONFIG, local_file
 from core.preflight import Finding, Preflight, preflight
 from core.probes import TaskProbes
 from core.projects import Project
@@ -18,6 +20,7 @@ from core.readiness import report
 from core.services import SERVICES
 from core.spec import Draft
 from ui.preview_probes import Probed, draft_token, probing
+from ui.texts import t
 from ui.theme import task_colours
 
 Place = tuple[str, str]  # of a field, and whose task it is
@@ -85,7 +88,24 @@ class Known:
     def findings(self) -> tuple[Finding, ...]:
         """What is wrong, errors first; entries that were not taken are errors, since the run would have others."""
         entries = [problem for refused in self.look.refused.values() for problem in refused.problems]
-        return (*(Finding(problem, "train") for problem in entries), *self.preflight.findings)
+        return (*(Finding(problem, "train") for problem in entries), *self.of_draft)
+
+    @cached_property
+    def of_draft(self) -> tuple[Finding, ...]:
+        """What is wrong with the draft as it is on disk, errors first."""
+        found = (*self.preflight.findings, *self._of_lookup())
+        return tuple(sorted(found, key=lambda finding: finding.problem.severity != "error"))
+
+    def _of_lookup(self) -> list[Finding]:
+        """Of a model that is not here: what the Hub said of it, or that nobody asked yet."""
+        model = self.draft.model
+        if "/" not in model or Path(model).expanduser().is_dir() or local_file(model, CONFIG) is not None:
+            return []
+        if self.lookup is not None:
+            return [Finding(problem, "train") for problem in self.lookup.problems]
+        what = t("model.not_here", model=model)
+        mend = t("model.not_here.mend", ask=t("model.ask"), place=t("train.estimates"))
+        return [Finding(Problem("model", what, mend, "warning"), "train")]
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -106,6 +126,11 @@ class Known:
     def forecast_job(self) -> Job | None:
         """The one that runs or ran last."""
         return SERVICES.jobs.get(job_name(self.project))
+
+    @property
+    def lookup(self) -> Job | None:
+        """The last one that asked the Hub about this very model."""
+        return SERVICES.jobs.get(lookup_name(self.project, self.draft.model))
 
     @property
     def probes(self) -> tuple[TaskProbes, ...]:
@@ -132,7 +157,7 @@ class Known:
     @cached_property
     def token(self) -> str:
         """Changes whenever anything but progress does."""
-        jobs = [job for job in (probing(self.project), SERVICES.jobs.get(lookup_name(self.project))) if job is not None]
+        jobs = [job for job in (probing(self.project), self.lookup) if job is not None]
         states = [(job.state, job.started) for job in jobs]
         file = self.project.path / FILE
         made = file.stat().st_mtime_ns if file.exists() else 0
@@ -144,7 +169,7 @@ _FOUND: dict[str, tuple[Draft, tuple[Finding, ...]]] = {}
 
 def remember(now: Known) -> None:
     """What was found in a draft, for the steps beside every page: finding it anew at every look would cost too much."""
-    _FOUND[now.project.name] = now.draft, now.preflight.findings
+    _FOUND[now.project.name] = now.draft, now.of_draft
 
 
 def remembered(project: str, draft: Draft) -> tuple[Finding, ...]:
@@ -158,6 +183,6 @@ def known(project: Project, look: Look) -> Known:
     return Known(project, project.draft(), look.of(project.name))
 
 
-def lookup_name(project: Project) -> str:
-    """The job that asks the Hub about the project's model."""
-    return f"look up the model of {project.name}"
+def lookup_name(project: Project, model: str) -> str:
+    """The job that asks the Hub about a project's model."""
+    return f"look up {model} of {project.name}"

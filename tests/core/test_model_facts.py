@@ -3,7 +3,8 @@ import json
 import pytest
 from toys import make_model
 
-from core.model_facts import local_file, model_facts, read_facts
+from core.errors import UserError
+from core.model_facts import ask_hub, local_file, model_facts, read_facts
 
 LLAMA = {
     "model_type": "llama",
@@ -59,3 +60,30 @@ def test_a_config_is_found_in_a_folder_and_nothing_is_fetched_for_an_id(tmp_path
     assert local_file(str(tmp_path), "tokenizer.json") is None
     assert model_facts("nobody/has-this-model") is None
     assert model_facts("no id, no folder!") is None
+
+
+@pytest.mark.parametrize(
+    ("failure", "severity", "words"),
+    [
+        ("gone", "error", "the Hub has no model 'nobody/nothing' for this user"),
+        ("away", "warning", "it cannot be looked up: no route to the Hub"),
+    ],
+)
+def test_a_model_that_the_hub_does_not_have_is_an_error_and_a_hub_out_of_reach_none(
+    monkeypatch, failure, severity, words
+):
+    from httpx import Request, Response
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    answer = Response(404, request=Request("GET", "https://hub.test/nobody/nothing"))
+    failures = {"gone": RepositoryNotFoundError("404", response=answer), "away": ConnectionError("no route to the Hub")}
+
+    def fetch(name, file):
+        raise failures[failure]
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", fetch)
+    with pytest.raises(UserError) as told:
+        ask_hub("nobody/nothing")
+    [problem] = told.value.problems
+    assert (problem.where, problem.severity) == ("model", severity)
+    assert words in problem.what

@@ -5,16 +5,18 @@ from html.parser import HTMLParser
 import pytest
 from toys import write_rows
 
-from core.errors import Problem
+from core.errors import Problem, UserError
 from core.machine import Machine
 from core.projects import create_project
+from core.services import SERVICES
 from core.spec import parse_draft
 from core.step_time import RunTime
+from ui.train_actions import look_up
 from ui.train_checks import _time_html, estimate_html, note, problems_html, spoken, summary_html
 from ui.train_forecast import forecast_html
 from ui.train_form import advanced_html, simple_html, tasks_html
 from ui.train_presets import command_html, merged, presets_html
-from ui.train_state import Look, Refused, known, remember, remembered
+from ui.train_state import Look, Refused, known, lookup_name, remember, remembered
 
 HOSTILE = '"><script>alert(1)</script>'
 
@@ -106,6 +108,27 @@ def test_an_entry_that_was_refused_keeps_a_run_from_starting(now):
     assert [finding.problem for finding in now.findings][: len(problems)] == problems
 
 
+def test_a_model_that_is_not_here_is_a_warning_until_the_hub_was_asked_about_it(now, monkeypatch):
+    def findings():
+        seen = known(now.project, now.look)
+        return [finding.problem for finding in seen.findings if finding.problem.where == "model"]
+
+    [before] = findings()
+    assert before.severity == "warning"
+    assert "is not on this machine" in before.what
+    answer = Problem("model", "the Hub has no such model.")
+
+    def ask(model):
+        raise UserError(answer)
+
+    monkeypatch.setattr("ui.train_actions.ask_hub", ask)
+    look_up(now.project)
+    assert SERVICES.jobs.get(lookup_name(now.project, now.draft.model)).wait(10)
+    assert findings() == [answer]
+    now.project.change(lambda draft: draft.model_copy(update={"model": "nobody/else"}))
+    assert [problem.severity for problem in findings()] == ["warning"]
+
+
 def test_a_search_leaves_what_matches_and_opens_it(now):
     html = advanced_html(now, "entropy_coef_min", False)
     assert html.count("<details") == html.count(" open>") == 1
@@ -137,7 +160,7 @@ def test_what_is_typed_as_text_takes_back_nothing_that_another_tab_has_changed()
 
 def test_what_was_found_in_a_draft_is_remembered_for_that_draft_alone(now):
     remember(now)
-    assert remembered(now.project.name, now.draft) == now.preflight.findings != ()
+    assert remembered(now.project.name, now.draft) == now.of_draft != ()
     assert remembered(now.project.name, now.draft.model_copy(update={"model": "another"})) == ()
 
 
