@@ -82,7 +82,7 @@ class Sampled:
 
 
 @dataclass(frozen=True)
-class Group:
+class SampledGroup:
     """The completions of one prompt at one step."""
 
     step: int
@@ -109,7 +109,7 @@ class Found:
         damaged: names of shards that could not be read, and are missing here.
     """
 
-    groups: tuple[Group, ...]
+    groups: tuple[SampledGroup, ...]
     more: int | None
     before: str = ""
     damaged: tuple[str, ...] = ()
@@ -120,7 +120,7 @@ def find(run: RunFolder, wanted: Wanted, most: int) -> Found:
     shards = shards_of(run, wanted.split)
     end = len(shards) if wanted.step is None else bisect_left(shards, (wanted.step + 1, Path()))
     end = next((n for n, (_, path) in enumerate(shards[:end]) if path.stem == wanted.before), end)
-    groups: list[Group] = []
+    groups: list[SampledGroup] = []
     damaged: list[str] = []
     last = ""
     for n, (step, path) in enumerate(reversed(shards[:end])):
@@ -137,7 +137,7 @@ def history(run: RunFolder, prompt: str, split: str, most: int = 50, budget_s: f
     Shards are searched from the newest on for so many seconds; `more` is the step at which that ended.
     """
     deadline = time.monotonic() + budget_s
-    found: list[Group] = []
+    found: list[SampledGroup] = []
     damaged: list[str] = []
     more = None
     for step, path in reversed(shards_of(run, split)):
@@ -180,7 +180,7 @@ def _shards(path: Path, split: str, _stamp: int) -> tuple[tuple[int, Path], ...]
     return tuple(sorted((int(found[1]), shard) for found, shard in named if found))
 
 
-def _groups(path: Path, wanted: Wanted, damaged: list[str]) -> list[Group]:
+def _groups(path: Path, wanted: Wanted, damaged: list[str]) -> list[SampledGroup]:
     """The groups of a shard that hold something wanted; one that cannot be read is added to the damaged ones."""
     try:
         return list(_read_groups(path, wanted))
@@ -191,7 +191,7 @@ def _groups(path: Path, wanted: Wanted, damaged: list[str]) -> list[Group]:
         return []
 
 
-def _read_groups(path: Path, wanted: Wanted) -> Iterator[Group]:
+def _read_groups(path: Path, wanted: Wanted) -> Iterator[SampledGroup]:
     filters = [("prompt", "==", wanted.prompt)] if wanted.prompt else []
     filters += [("task", "==", wanted.task)] if wanted.task else []
     table = pq.read_table(path, filters=filters or None)
@@ -234,9 +234,9 @@ def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
     return pa.chunked_array([pa.nulls(len(table), pa.float64())])
 
 
-def _group(members: Sequence[tuple[dict[str, Any], bool]]) -> Group:
+def _group(members: Sequence[tuple[dict[str, Any], bool]]) -> SampledGroup:
     first = members[0][0]
-    return Group(
+    return SampledGroup(
         first["step"],
         first["split"],
         first["task"],

@@ -28,7 +28,7 @@ Bounds = Mapping[str, tuple[float, float] | None]
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class RankedEvaluation:
     """One evaluation, as evaluations are compared.
 
     Attributes:
@@ -56,7 +56,7 @@ class Evaluation:
 
 def evaluations(
     held_out: Columns, bounds: Bounds, convergence: Convergence, tasks: Mapping[str, TaskSpec]
-) -> list[Evaluation]:
+) -> list[RankedEvaluation]:
     """The evaluations of a run, oldest first.
 
     Args:
@@ -75,18 +75,18 @@ def evaluations(
     weights = np.array([counted[name] for name in names])
     values = heights.min(axis=0) if convergence.best == "worst" else weights @ heights / weights.sum()
     return [
-        Evaluation(int(step), float(value), dict(zip(names, column, strict=True)), in_range)
+        RankedEvaluation(int(step), float(value), dict(zip(names, column, strict=True)), in_range)
         for step, value, column in zip(held_out.steps, values, heights.T.tolist(), strict=True)
     ]
 
 
-def best(found: Sequence[Evaluation]) -> Evaluation | None:
+def best(found: Sequence[RankedEvaluation]) -> RankedEvaluation | None:
     """The best evaluation, of equals the first; None where there is none that has a reward of every task."""
     whole = [one for one in found if not np.isnan(one.value)]
     return max(whole, key=lambda one: one.rank, default=None)
 
 
-def without_better(found: Sequence[Evaluation]) -> int:
+def without_better(found: Sequence[RankedEvaluation]) -> int:
     """How many evaluations have come since the best one; 0 before there is one."""
     top = best(found)
     return 0 if top is None else sum(one.step > top.step for one in found)

@@ -32,7 +32,7 @@ UNKNOWN_OPTIONS = ("use_vllm", "use_liger_kernel", "use_transformers_continuous_
 
 
 @dataclass(frozen=True)
-class Part:
+class MemoryPart:
     """One part of the memory; `when` says whether it is there always, while sampling, or in the training pass."""
 
     name: Literal[
@@ -52,7 +52,7 @@ class Memory:
         on: the processor's memory, or a GPU's.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[MemoryPart, ...]
     room: float
     on: Literal["cpu", "gpu"]
 
@@ -121,10 +121,10 @@ def estimate(draft: Draft, facts: ModelFacts, machine: Machine, prompt: int) -> 
     batch, size = batch_of(draft.grpo, prompt), _bytes_a_weight(draft.grpo, machine)
     on: Literal["cpu", "gpu"] = "gpu" if machine.gpu else "cpu"
     parts = [
-        Part("libraries", LIBRARIES[on], "always"),
-        Part("weights", facts.parameters * size / GB, "always"),
-        Part("copies", _copies(draft, facts, batch, size, on), "always"),
-        Part("adapter", trained_weights(draft, facts) * TRAINED / GB, "always"),
+        MemoryPart("libraries", LIBRARIES[on], "always"),
+        MemoryPart("weights", facts.parameters * size / GB, "always"),
+        MemoryPart("copies", _copies(draft, facts, batch, size, on), "always"),
+        MemoryPart("adapter", trained_weights(draft, facts) * TRAINED / GB, "always"),
         *_sampling(draft, facts, batch, size),
         *_training(draft, facts, batch, size, on),
     ]
@@ -175,7 +175,7 @@ def _copies(draft: Draft, facts: ModelFacts, batch: Batch, size: int, on: str) -
     return (weights + (packed if again else 0)) * size / GB
 
 
-def _sampling(draft: Draft, facts: ModelFacts, batch: Batch, size: int) -> list[Part]:
+def _sampling(draft: Draft, facts: ModelFacts, batch: Batch, size: int) -> list[MemoryPart]:
     """Keys and values, up to the budget for those of completions, and logits of one token each."""
     a_token = 2 * facts.layers * facts.kv_heads * facts.head_size * size
     prompts = batch.completions if draft.engine.sampling == "trl" else -(-batch.completions // batch.group)
@@ -184,12 +184,12 @@ def _sampling(draft: Draft, facts: ModelFacts, batch: Batch, size: int) -> list[
         own = min(own, draft.engine.memory_gb)
     logits = batch.completions * facts.vocabulary * (size + 16) / GB
     return [
-        Part("cache", own + prompts * batch.prompt * a_token / GB, "sampling"),
-        Part("sampling_logits", logits, "sampling"),
+        MemoryPart("cache", own + prompts * batch.prompt * a_token / GB, "sampling"),
+        MemoryPart("sampling_logits", logits, "sampling"),
     ]
 
 
-def _training(draft: Draft, facts: ModelFacts, batch: Batch, size: int, on: str) -> list[Part]:
+def _training(draft: Draft, facts: ModelFacts, batch: Batch, size: int, on: str) -> list[MemoryPart]:
     """What a pass keeps, within the budget (but a completion is never cut), and the logits of a tile of tokens."""
     kept = kept_by_a_token(facts, size, lora_settings(draft.lora)["r"])
     if draft.grpo.get("gradient_checkpointing") or draft.grpo.get("activation_checkpointing"):
@@ -197,14 +197,14 @@ def _training(draft: Draft, facts: ModelFacts, batch: Batch, size: int, on: str)
     if draft.engine.training == "trl":
         words = TRL_LOGITS * facts.vocabulary if on == "cpu" else 0
         return [
-            Part("activations", batch.padded_tokens * TRL_FACTOR * kept / GB, "training"),
-            Part("logits", batch.padded_tokens * words / GB, "training"),
+            MemoryPart("activations", batch.padded_tokens * TRL_FACTOR * kept / GB, "training"),
+            MemoryPart("logits", batch.padded_tokens * words / GB, "training"),
         ]
     whole, least = batch.pass_tokens * kept / GB, (batch.prompt + batch.length) * kept / GB
     activations = max(least, min(whole, draft.engine.memory_gb))
     back = ONE_ROW if activations >= whole else SEVERAL_ROWS
     return [
-        Part("activations", activations, "training"),
-        Part("backward", activations * back, "training"),
-        Part("logits", min(TILE, batch.pass_tokens) * facts.vocabulary * (size + 8) / GB, "training"),
+        MemoryPart("activations", activations, "training"),
+        MemoryPart("backward", activations * back, "training"),
+        MemoryPart("logits", min(TILE, batch.pass_tokens) * facts.vocabulary * (size + 8) / GB, "training"),
     ]

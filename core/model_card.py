@@ -21,7 +21,7 @@ from core.evaluation import Evaluation, TaskResult, evaluation_files, read_evalu
 from core.extension import working_spec
 from core.models import EMBEDDED, EMBEDDED_HUB_ID
 from core.options import grpo_settings, lora_settings
-from core.progress import Comparison, comparisons, number
+from core.progress import HeldOutChange, held_out_changes, number
 from core.records import last_record, records_of
 from core.routing import RoutingTable
 from core.run_adapters import BEST, RunAdapter
@@ -195,7 +195,7 @@ def _results(run: RunFolder, adapter: RunAdapter) -> str:
     if (evaluation := latest_evaluation(run, adapter)) is not None:
         found.append(_evaluated(evaluation))
     held_out = records_of(run.metrics_path, "held_out")
-    if rows := comparisons([one for one in held_out if adapter.step is None or one["step"] <= adapter.step]):
+    if rows := held_out_changes([one for one in held_out if adapter.step is None or one["step"] <= adapter.step]):
         found.append(_before_after(rows, adapter.name == BEST))
     return "\n\n".join(found) or "It was not evaluated on held-out rows."
 
@@ -212,7 +212,7 @@ def latest_evaluation(run: RunFolder, adapter: RunAdapter) -> Evaluation | None:
     return None
 
 
-def _before_after(rows: Sequence[Comparison], best: bool) -> str:
+def _before_after(rows: Sequence[HeldOutChange], best: bool) -> str:
     head = ["task", "before", "after", "change", "completions"]
     lines = [
         [row.task, number(row.before), number(row.after), number(row.change, sign=True), str(row.count)] for row in rows

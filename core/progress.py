@@ -14,7 +14,7 @@ Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class HeldOutChange:
     """Held-out reward of one task at two points of a run.
 
     Attributes:
@@ -35,14 +35,14 @@ class Comparison:
         return None if self.before is None or self.after is None else round(self.after, 3) - round(self.before, 3)
 
 
-def comparisons(records: Sequence[Record]) -> list[Comparison]:
+def held_out_changes(records: Sequence[Record]) -> list[HeldOutChange]:
     """Each task's held-out reward at the first and last evaluation; empty before there are two."""
     held_out = [record for record in records if record["split"] == "held_out"]
     if len(held_out) < 2:
         return []
     first = {task["task"]: task for task in held_out[0]["tasks"]}
     return [
-        Comparison(task["task"], first.get(task["task"], {}).get("reward"), task["reward"], task["scored"])
+        HeldOutChange(task["task"], first.get(task["task"], {}).get("reward"), task["reward"], task["scored"])
         for task in held_out[-1]["tasks"]
     ]
 
@@ -81,7 +81,7 @@ def step_line(record: Record, left: float | None) -> str:
     return f"step {record['step']:>4}/{record['steps']}   {tasks}   {took}   left {duration(left)}"
 
 
-def comparison_table(rows: Sequence[Comparison]) -> str:
+def change_table(rows: Sequence[HeldOutChange]) -> str:
     """The before/after table of held-out reward."""
     width = max([4, *(len(row.task) for row in rows)])
     lines = [f"{'task':<{width}}  {'before':>8}  {'after':>8}  {'change':>8}  {'scored':>6}"]

@@ -279,8 +279,8 @@ def _report(run: RunFolder) -> int:
     if end is None:
         print(f"{reason}: it was not started. Start it with: python app.py resume {run.path}")
         return 1
-    if rows := progress.comparisons(list(records_of(run.metrics_path, "held_out"))):
-        print(f"\nHeld-out reward, before and after\n{progress.comparison_table(rows)}\n")
+    if rows := progress.held_out_changes(list(records_of(run.metrics_path, "held_out"))):
+        print(f"\nHeld-out reward, before and after\n{progress.change_table(rows)}\n")
     print(f"{reason}: {end.message}")
     if reason in ("finished", "stopped"):
         print(f"Adapter: {run.adapter}")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from html import escape
 from typing import Any
 
-from core.completions import Found, Group, Sampled, Wanted, find, history, rewards_of, steps_of
+from core.completions import Found, Sampled, SampledGroup, Wanted, find, history, rewards_of, steps_of
 from ui.html import attributes, button, figure, swatch
 from ui.monitor_state import Known, Look
 from ui.preview_tables import fold, select, table_html
@@ -112,7 +112,7 @@ def earlier(wanted: Wanted, step: Any, before: Any) -> Wanted:
     return replace(changed(wanted, "step", step), before=str(before))
 
 
-def _card(group: Group, colours: Mapping[str, str], place: str, history_link: bool = True) -> str:
+def _card(group: SampledGroup, colours: Mapping[str, str], place: str, history_link: bool = True) -> str:
     rewards = list(dict.fromkeys(name for one in group.completions for name in one.scores))
     columns = [*rewards, t("column.total"), t("column.advantage"), t("sampled.length")]
     lines = "".join(_line(one, rewards, f"{place}-{n}") for n, one in enumerate(group.completions))

@@ -30,6 +30,7 @@ from ui.frame import IN_TURN, QUIET, SHOWING, View
 from ui.html import LISTEN, READ, empty, live_html, said
 from ui.monitor_state import Known, Look, known
 from ui.monitor_table import reasons_html, table_html
+from ui.parts import Part
 from ui.plots import Figure, plot
 from ui.texts import t
 
@@ -51,31 +52,25 @@ WIDTH = "() => window.innerWidth"
 
 
 @dataclass(frozen=True)
-class Part:
-    """One component of the page.
+class TabPart(Part):
+    """A part of this page.
 
     Attributes:
-        name: of the part, in what a viewer has seen.
         tab: the tab it is in; empty for what is over the tabs.
-        token: changes whenever `draw` gives something else.
-        draw: the component's new value.
         figure: whether plotly draws it.
     """
 
-    name: str
-    tab: str
-    token: Callable[[Known, Look, int], str]
-    draw: Callable[[Known, Look, int], Any]
+    tab: str = ""
     figure: bool = False
 
 
-def _figure(name: str, tab: str, make: Callable[..., Any]) -> Part:
+def _figure(name: str, tab: str, make: Callable[..., Any]) -> TabPart:
     """A figure of the run's series in the page's colours and steps."""
-    return Part(
+    return TabPart(
         name,
-        tab,
         lambda now, look, width: f"{now.figures_token} {look.span} {now.frame(look, width).columns}",
         lambda now, look, width: _shown(make(now.series, now.colours, now.frame(look, width))),
+        tab,
         figure=True,
     )
 
@@ -103,44 +98,45 @@ def _alerts_token(now: Known, look: Look, width: int) -> str:
 
 
 PARTS = (
-    Part("status", "", lambda now, *_: now.token, lambda now, *_: monitor_header.status_html(now)),
-    Part("alerts", "overview", _alerts_token, lambda now, *_: monitor_header.alerts_html(now)),
-    Part(
+    TabPart("status", lambda now, *_: now.token, lambda now, *_: monitor_header.status_html(now)),
+    TabPart("alerts", _alerts_token, lambda now, *_: monitor_header.alerts_html(now), "overview"),
+    TabPart(
         "tools",
-        "",
         lambda now, look, _: f"{look.span} {look.overlay}",
         lambda now, look, _: monitor_header.tools_html(look),
     ),
-    Part("table", "overview", _alerts_token, lambda now, *_: table_html(now)),
+    TabPart("table", _alerts_token, lambda now, *_: table_html(now), "overview"),
     _figure("heat", "overview", lambda series, colours, frame: monitor_figures.heat_figure(series, frame)),
     _figure("curves", "overview", monitor_figures.reward_figure),
-    Part("overlay", "overview", _overlay_token, _overlay, figure=True),
+    TabPart("overlay", _overlay_token, _overlay, "overview", figure=True),
     _figure("parts", "parts", monitor_figures.parts_figure),
     _figure("signal", "signal", monitor_training.signal_figure),
-    Part("errors", "signal", lambda now, look, _: f"{now.figures_token} {look.span}", _errors, figure=True),
-    Part("reasons", "signal", lambda now, *_: now.figures_token, lambda now, *_: reasons_html(now)),
+    TabPart("errors", lambda now, look, _: f"{now.figures_token} {look.span}", _errors, "signal", figure=True),
+    TabPart("reasons", lambda now, *_: now.figures_token, lambda now, *_: reasons_html(now), "signal"),
     _figure("training", "training", monitor_training.training_figure),
-    Part(
-        "completions",
+    TabPart(
         "completions",
         lambda now, look, _: monitor_completions.completions_token(now, look),
         lambda now, look, _: monitor_completions.completions_html(now, look),
+        "completions",
     ),
-    Part(
-        "compare",
+    TabPart(
         "compare",
         lambda now, look, _: monitor_compare.compare_token(now, look),
         lambda now, look, _: monitor_compare.compare_html(now, look),
-    ),
-    Part(
-        "compared",
         "compare",
+    ),
+    TabPart(
+        "compared",
         lambda now, look, width: f"{monitor_compare.compare_token(now, look)} {now.frame(look, width).columns}",
         lambda now, look, width: _shown(monitor_compare.compare_figure(now, look, now.frame(look, width))),
+        "compare",
         figure=True,
     ),
-    Part("log", "log", lambda now, *_: monitor_log.log_token(now.run), lambda now, *_: monitor_log.log_tail(now.run)),
-    Part("settings", "log", lambda now, *_: now.run.id, lambda now, *_: monitor_log.settings(now.run)),
+    TabPart(
+        "log", lambda now, *_: monitor_log.log_token(now.run), lambda now, *_: monitor_log.log_tail(now.run), "log"
+    ),
+    TabPart("settings", lambda now, *_: now.run.id, lambda now, *_: monitor_log.settings(now.run), "log"),
 )
 
 
@@ -248,7 +244,7 @@ def show_open(page: str, **shown: Any) -> tuple[Any, ...]:
 
 
 def _parts(
-    now: Known, wanted: Sequence[Part], look: Look, width: int, before: dict[str, Any], tokens: dict[str, Any]
+    now: Known, wanted: Sequence[TabPart], look: Look, width: int, before: dict[str, Any], tokens: dict[str, Any]
 ) -> list[Any]:
     """What is new of the wanted parts; `tokens` gets what each part shows by then."""
     drawn = list(NOTHING)
@@ -267,7 +263,7 @@ def _gone(run_id: str, before: dict[str, Any], tokens: dict[str, Any]) -> list[A
     return [gr.skip() if said_already else empty(t("watch.gone", run=run_id)), *NOTHING[1:]]
 
 
-def _drawn(part: Part, token: str, now: Known, look: Look, width: int) -> Any:
+def _drawn(part: TabPart, token: str, now: Known, look: Look, width: int) -> Any:
     return DRAWN.get(part.name, f"{now.run.path} {token}", lambda: part.draw(now, look, width))
 
 

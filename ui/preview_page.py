@@ -7,8 +7,7 @@ so that an open text stays open and a slider stays under the finger while others
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -19,6 +18,7 @@ from ui.downloads import offer
 from ui.frame import IN_TURN, QUIET, SHOWING, View, opened
 from ui.html import LISTEN, READ, said
 from ui.messages import told
+from ui.parts import Part, drawn_anew, tokens_of
 from ui.preview_actions import act, choose_against, compare, download, look, save_table
 from ui.preview_download import download_html
 from ui.preview_figures import distribution_figure, score_note, share_figure
@@ -39,21 +39,6 @@ element.addEventListener('click', (event) => {
     if (remove && !window.confirm(%s)) event.stopImmediatePropagation();
 }, true);
 """
-
-
-@dataclass(frozen=True)
-class Part:
-    """One component of the page.
-
-    Attributes:
-        name: of the part, in what a tab has seen.
-        token: changes whenever `draw` gives something else.
-        draw: the component's new value.
-    """
-
-    name: str
-    token: Callable[[Known, Choice], str]
-    draw: Callable[[Known, Choice], Any]
 
 
 def _looked(now: Known, choice: Choice) -> str:
@@ -219,11 +204,11 @@ def changes(now: Known, before: Seen, choice: Choice) -> tuple[Any, ...]:
     """What differs from what a tab has seen, and what it has seen after that."""
     if _shown(now):
         preview_probes.start_when_due(now)
-    tokens: Seen = {part.name: part.token(now, choice) for part in PARTS}
+    tokens: Seen = tokens_of(PARTS, now, choice)
     tokens |= {"sources": sources_token(now), "runs": sampled_runs()}
     new = {name for name, token in tokens.items() if token != before.get(name)}
     tokens["drawing"] = now.drawing if "weights" in new else before.get("drawing", 0)
-    drawn = [part.draw(now, choice) if part.name in new else gr.skip() for part in PARTS]
+    drawn = drawn_anew(PARTS, before, tokens, now, choice)
     form = fill(now) if "sources" in new else [gr.skip()] * len(SETTINGS)
     run = run_choices(tokens["runs"], before.get("runs", [])) if "runs" in new else gr.skip()
     return (*drawn, *form, run, tokens if new else gr.skip())

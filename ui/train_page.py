@@ -5,7 +5,6 @@ draft and change it at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from ui.downloads import offer
 from ui.frame import IN_TURN, QUIET, SHOWING, View, opened
 from ui.html import READ, live_html
 from ui.messages import inform, told
+from ui.parts import Part, drawn_anew, tokens_of
 from ui.texts import t
 from ui.train_actions import act, edited, mend
 from ui.train_state import Known, Look, known, remember
@@ -60,15 +60,6 @@ class Seen:
     tokens: dict[str, str] = field(default_factory=dict)
     text: str = ""
     project: str = ""
-
-
-@dataclass(frozen=True)
-class Part:
-    """One component of the page: its name, what it depends on, and its new value."""
-
-    name: str
-    token: Callable[[Known, str, bool], str]
-    draw: Callable[[Known, str, bool], Any]
 
 
 def _all(now: Known, words: str, only: bool) -> str:
@@ -201,13 +192,12 @@ def show(name: str, seen: Any, text: str | None, look: Look, words: str | None, 
     """What has changed since `seen`."""
     now, words = known(opened(name), look), words or ""
     before = seen if isinstance(seen, Seen) else Seen()
-    tokens = {part.name: part.token(now, words, only) for part in PARTS}
+    tokens = tokens_of(PARTS, now, words, only)
     if tokens == before.tokens:
         return (gr.skip(),) * (len(PARTS) + 2)
     start_probing(now)
     remember(now)
-    same = {name for name, token in tokens.items() if before.tokens.get(name) == token}
-    drawn = [gr.skip() if part.name in same else part.draw(now, words, only) for part in PARTS]
+    drawn = drawn_anew(PARTS, before.tokens, tokens, now, words, only)
     editor = gr.skip() if now.look.broken or _reads_as(text, now.draft) else now.draft.to_yaml()
     return (*drawn, editor, Seen(tokens, text or "" if isinstance(editor, dict) else editor, name))
 

@@ -6,8 +6,6 @@ alone. While something goes on, the page looks several times a second, so that a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -19,6 +17,7 @@ from ui import try_ask, try_evaluate, try_export, try_talk
 from ui.frame import IN_TURN, QUIET, SHOWING, View
 from ui.html import LISTEN, READ, button, empty, said
 from ui.messages import problem_list, told
+from ui.parts import Part, drawn_anew, tokens_of
 from ui.texts import t
 from ui.try_state import Known, Look, adapter_label, known, model_label
 
@@ -29,21 +28,6 @@ PUT_INTO_URL = """(run, adapter) => {
     if (adapter) url.searchParams.set("adapter", adapter);
     window.history.replaceState(null, "", url);
 }"""
-
-
-@dataclass(frozen=True)
-class Part:
-    """One component of the page.
-
-    Attributes:
-        name: of the part, in what a tab has seen.
-        token: changes whenever `draw` gives something else.
-        draw: the component's new value.
-    """
-
-    name: str
-    token: Callable[[Known], str]
-    draw: Callable[[Known], Any]
 
 
 def _runs(now: Known) -> gr.Dropdown:
@@ -172,10 +156,10 @@ def show(name: str, seen: Any, run: str | None, adapter: str | None, look: Look)
     if run is None:  # the address has not been read yet: it may name one
         return (gr.skip(),) * (len(PARTS) + 10)
     now, before = known(run, adapter, look), seen or {}
-    tokens = {part.name: part.token(now) for part in PARTS} | {"form": try_ask.ask_token(now)}
+    tokens = tokens_of(PARTS, now) | {"form": try_ask.ask_token(now)}
     if tokens == before:
         return (gr.skip(),) * (len(PARTS) + 10)
-    drawn = [gr.skip() if before.get(part.name) == tokens[part.name] else part.draw(now) for part in PARTS]
+    drawn = drawn_anew(PARTS, before, tokens, now)
     same = before.get("form") == tokens["form"]
     form = [gr.skip()] * 7 if same else [*try_ask.fill(now), try_evaluate.fill(now)]
     return (*drawn, *form, *_kept(now, run, adapter), tokens)

@@ -11,7 +11,7 @@ from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
-from core.convergence import Evaluation, best, evaluations, frozen, without_better
+from core.convergence import RankedEvaluation, best, evaluations, frozen, without_better
 from core.following import follow
 from core.routing import RoutingTable, is_trained
 from core.run_adapters import FOR_RESUMING, best_folders
@@ -71,7 +71,7 @@ class Keeper:
             shutil.copytree(checkpoint, self._scratch(), ignore=_for_resuming)
             self._take_in(step)
 
-    def _evaluations(self) -> list[Evaluation]:
+    def _evaluations(self) -> list[RankedEvaluation]:
         return evaluations(follow(self._run).held_out, self._bounds, self._convergence, self._settings)
 
     def _keep(self, step: int, model: Any, tokenizer: Any) -> None:

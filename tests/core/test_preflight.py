@@ -115,6 +115,13 @@ def test_a_disk_that_will_be_full_stops_the_run_and_one_that_nearly_is_does_not(
     assert (found.problem.where, found.problem.severity) == ("grpo.save_total_limit", severity)
 
 
+def test_completions_take_room_for_every_generation_of_a_step(document):
+    document["data"]["held_out"] = {"rows_per_task": 0}
+    once = flown(document).disk.completions
+    document["grpo"] |= {"gradient_accumulation_steps": 3, "steps_per_generation": 1}
+    assert flown(document).disk.completions == 3 * once > 0
+
+
 def test_options_that_are_wrong_leave_the_estimates_out_and_are_said_themselves(document):
     document["grpo"]["learning_rate"] = "fast"
     found = flown(document)

@@ -1,6 +1,6 @@
 import pytest
 
-from core.progress import Comparison, comparison_table, comparisons, duration, number, seconds_left, step_line
+from core.progress import HeldOutChange, change_table, duration, held_out_changes, number, seconds_left, step_line
 
 
 def record(split="train", step=1, seconds=2.0, tasks=(), steps=20):
@@ -18,22 +18,22 @@ def test_two_evaluations_are_compared_task_by_task():
         record("held_out", 10, tasks=[task(reward=0.4)]),
         record("held_out", 20, tasks=[task(reward=0.75, scored=6), task("code", 0.5)]),
     ]
-    assert comparisons(records) == [Comparison("math", 0.25, 0.75, 6), Comparison("code", 0.0, 0.5, 8)]
-    assert comparisons(records)[0].change == 0.5
+    assert held_out_changes(records) == [HeldOutChange("math", 0.25, 0.75, 6), HeldOutChange("code", 0.0, 0.5, 8)]
+    assert held_out_changes(records)[0].change == 0.5
 
 
 def test_one_evaluation_is_no_comparison():
-    assert comparisons([record("held_out", 0, tasks=[task()]), record()]) == []
+    assert held_out_changes([record("held_out", 0, tasks=[task()]), record()]) == []
 
 
 @pytest.mark.parametrize(("before", "after"), [(None, 0.5), (0.5, None), (None, None)])
 def test_a_change_from_or_to_nothing_is_unknown(before, after):
-    assert Comparison("math", before, after, 0).change is None
+    assert HeldOutChange("math", before, after, 0).change is None
 
 
 def test_a_task_that_comes_later_has_no_before():
     records = [record("held_out", 0), record("held_out", 20, tasks=[task(reward=0.5)])]
-    assert comparisons(records) == [Comparison("math", None, 0.5, 8)]
+    assert held_out_changes(records) == [HeldOutChange("math", None, 0.5, 8)]
 
 
 def test_the_time_left_follows_the_pace_of_the_latest_ten_steps():
@@ -67,8 +67,12 @@ def test_an_evaluation_is_one_line_too():
 
 
 def test_the_table_lines_up_and_shows_what_is_unknown_as_a_dash():
-    rows = [Comparison("arithmetic", 0.25, 0.75, 16), Comparison("code", 0.5, 0.25, 8), Comparison("x", None, None, 0)]
-    head, *lines = comparison_table(rows).splitlines()
+    rows = [
+        HeldOutChange("arithmetic", 0.25, 0.75, 16),
+        HeldOutChange("code", 0.5, 0.25, 8),
+        HeldOutChange("x", None, None, 0),
+    ]
+    head, *lines = change_table(rows).splitlines()
     assert head.split() == ["task", "before", "after", "change", "scored"]
     assert [line.split() for line in lines] == [
         ["arithmetic", "0.250", "0.750", "+0.500", "16"],

@@ -249,6 +249,18 @@ def test_what_blocks_a_run_leads_to_where_it_is_mended(page, project):
     expect(page.locator("#start-note")).to_contain_text("choose rewards on the page Rewards")
 
 
+def test_a_field_of_a_task_is_found_whatever_the_task_is_called(page, document, project, tmp_path):
+    rows = [{**row, "task": {"long": "short answers"}.get(row["task"], row["task"])} for row in tagged_rows(20)]
+    document["data"]["path"] = str(write_rows(tmp_path / "spaced.jsonl", rows))
+    document["rewards"]["short answers"] = document["rewards"].pop("long")
+    document["tasks"] = {"short answers": {"prompt_template": "Say it."}}
+    project.change(lambda _: parse_draft(document, "test"))
+    page.locator("#problems").get_by_role("button", name="tasks.short answers.prompt_template").click()
+    field = page.locator("#train-tasks [data-place='prompt_template'][data-task='short answers'][data-edit=option]")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("Say it.")
+
+
 def test_a_reward_that_is_wrong_leads_to_the_page_rewards(page, document):
     document["rewards"]["shrt"] = document["rewards"].pop("short")
     write_spec(page, document)
