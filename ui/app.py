@@ -13,7 +13,7 @@ from core.queue import start_next_in_background
 from core.runs import runs_root
 from core.sandbox import level
 from ui import data_page, frame, monitor_page, preview_page, rewards_page, train_page, try_page
-from ui.plots import KEEP_ZOOM
+from ui.plots import FOLLOW_PLOTS
 from ui.texts import t
 from ui.theme import STYLESHEET, theme
 
@@ -54,7 +54,7 @@ def serve(host: str, port: int) -> int:
         server_port=port,
         theme=theme(),
         css_paths=[STYLESHEET],
-        js=KEEP_ZOOM,
+        js=FOLLOW_PLOTS,
         allowed_paths=[str(runs_root() / "exports")],  # what the page Try & export links to
         footer_links=[],
         run_history=False,  # it keeps prompts and completions in the browser

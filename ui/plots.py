@@ -80,11 +80,23 @@ class Legend:
 
 
 # Gradio puts another element in a plot's place at every update, and with it goes what the user has zoomed to, which
-# plotly itself would keep: it is remembered by figure and `uirevision`, and set again.
-KEEP_ZOOM = """() => {
+# plotly itself would keep: it is remembered by figure and `uirevision`, and set again. And since Gradio's page has a
+# <base>, plotly writes the page's whole address into what a plot refers to inside itself, its clips and the colours of
+# a bar; once the address is another one, they are not found: what is left of it is the fragment.
+FOLLOW_PLOTS = """() => {
     const kept = new Map();
+    const toItself = (plot) => {
+        plot._context._baseUrl = "";
+        for (const name of ["clip-path", "style"]) {
+            for (const part of plot.querySelectorAll(`[${name}*="url("]`)) {
+                const value = part.getAttribute(name);
+                part.setAttribute(name, value.replace(/url\\((['"]?)[^#'")]*#/g, "url($1#"));
+            }
+        }
+    };
     const follow = (plot) => {
         plot.dataset.followed = "yes";
+        toItself(plot);
         const key = () => `${plot.parentElement.closest("[id]")?.id} ${plot.layout.uirevision}`;
         const ranges = kept.get(key());
         if (ranges) window.Plotly.relayout(plot, ranges);

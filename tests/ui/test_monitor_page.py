@@ -85,6 +85,10 @@ def zoom(page, figure):
     return page.evaluate(f"{PLOT}.layout.xaxis.range")
 
 
+REFERENCES = """() => [...document.querySelectorAll("#heat [style*='url('], #heat [clip-path]")].map((part) =>
+    (part.getAttribute("clip-path") || part.getAttribute("style")).match(/url\\(['"]?([^'")]*)/)[1])"""
+
+
 class TestOverview:
     def test_a_run_shows_its_state_its_tasks_its_alerts_and_their_curves(self, runs, watch):
         page = watch(runs("one", records(60, errors=2), spec_document(TASKS, REWARDS)))
@@ -96,6 +100,10 @@ class TestOverview:
         for task in TASKS:
             expect(page.locator("#curves").get_by_text(task, exact=True)).to_be_visible()
         expect(page.locator("#heat .heatmaplayer image")).to_be_visible()
+        references = page.evaluate(REFERENCES)
+        assert [one for one in references if not one.startswith("#")] == []  # else lost when the address changes
+        assert references
+        assert all(page.locator(f"[id='{one[1:]}']").count() for one in references)
         expect(page.locator("#overlay")).to_be_hidden()
 
     def test_all_tasks_in_one_plot_on_request(self, runs, watch):
