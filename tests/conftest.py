@@ -2,6 +2,10 @@
 
 import os
 
+# A toy model is too small to share out between threads, which spin while one of them waits for a core that another
+# process has: set before torch is imported, and handed on to all that tests start.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import pytest
 from hypothesis import settings
 
@@ -17,5 +21,4 @@ def home(tmp_path, monkeypatch):
     """Caches and runs go below the test's own folder."""
     monkeypatch.setenv("SIGNALBOX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("SIGNALBOX_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # a toy model is too small to share out between threads
     return tmp_path

@@ -17,7 +17,7 @@ from rewards import chat_endpoint
 from rewards.chat_endpoint import HIDDEN, ApiKeyEnv, BaseUrl, Endpoint, ExtraBody, Question, ask, judge_folder
 from rewards.declaration import RewardError
 
-SECRET = "sk-proj-aBcDeF1234567890"
+SECRET = "sk-proj-aBcDeF123456wxyz"  # its end is no number of an object, which a log may hold
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def trained(served, model, tmp_path_factory):
     document = spec_document(model, write_rows(home / "rows.jsonl", tagged_rows(20)), max_steps=3, eval_steps=3)
     (home / "run.yaml").write_text(yaml.safe_dump(document))
     folder = served / "runs" / "trained"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "SIGNALBOX_CACHE": str(served / "cache")}
+    environment = {**os.environ, "SIGNALBOX_CACHE": str(served / "cache")}
     command = [sys.executable, str(APP), "train", str(home / "run.yaml"), "--out", str(folder)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

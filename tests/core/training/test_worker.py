@@ -258,7 +258,6 @@ class TestEndings:
 class TestExample:
     def test_the_embedded_model_trains_a_step_of_the_four_tasks(self, tmp_path, monkeypatch):
         monkeypatch.delenv("SIGNALBOX_CACHE")  # where `make` has converted the embedded model already
-        monkeypatch.delenv("OMP_NUM_THREADS")
         spec = read_spec(PROJECT / "examples" / "four_tasks.yaml")
         small = {"max_steps": 1, "per_device_train_batch_size": 8, "num_generations": 2, "max_completion_length": 8}
         held_out = spec.data.held_out.model_copy(update={"rows_per_task": 1})
