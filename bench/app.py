@@ -25,7 +25,8 @@ sys.path.insert(0, str(PROJECT))
 
 from core.launch import launch
 from core.routing import RoutingTable
-from core.runs import create_run, kill
+from core.run_signals import kill
+from core.runs import create_run
 from core.scoring import Scorer
 from core.spec import Route, read_spec
 from rewards import registry

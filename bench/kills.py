@@ -25,7 +25,8 @@ from safetensors.numpy import load_file
 from toys import make_model, spec_document, tagged_rows, wait_for_step, write_rows
 
 from core.launch import launch
-from core.runs import RunFolder, create_run, kill, state
+from core.run_signals import kill
+from core.runs import RunFolder, create_run, state
 from core.spec import RunSpec, parse_spec
 
 KILLS = 10

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from core.alerts import Alert, find_alerts
 from core.following import follow
 from core.runs import RunFolder, write_atomically
@@ -17,6 +19,7 @@ from core.series import Series
 from core.task_states import Goal
 
 QUIET_STEPS = 10
+ALERT = TypeAdapter(Alert)
 
 
 class AlertLog:
@@ -59,8 +62,8 @@ def read_alerts(run: RunFolder) -> list[Alert]:
     with suppress(FileNotFoundError):
         for line in alerts_path(run).read_text(encoding="utf-8").splitlines(keepends=True):
             if line.endswith("\n"):
-                with suppress(ValueError, TypeError):
-                    found.append(Alert(**json.loads(line)))
+                with suppress(ValueError):  # of another version, or broken
+                    found.append(ALERT.validate_json(line))
     return found
 
 

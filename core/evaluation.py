@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from core.data import some_rows
 from core.errors import Cancelled, Problem, UserError
@@ -119,6 +119,9 @@ class Evaluation:
         """The k for which pass@k is told: 1, 2, 4 ... and the number of samples."""
         most = self.settings.num_generations
         return tuple(dict.fromkeys([*(1 << n for n in range(most.bit_length()) if 1 << n < most), most]))
+
+
+EVALUATION = TypeAdapter(Evaluation)
 
 
 @dataclass(frozen=True)
@@ -371,17 +374,11 @@ def read_evaluation(path: Path) -> Evaluation:
     """An evaluation as it was kept; `UserError` where the file is none."""
     try:
         return _read(path, path.stat().st_mtime_ns)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         what = f"this file is no evaluation: {type(error).__name__}."
         raise UserError(Problem(str(path), what, "Remove it, or evaluate again.")) from None
 
 
 @lru_cache(maxsize=32)
 def _read(path: Path, _time: int) -> Evaluation:
-    document = json.loads(path.read_text(encoding="utf-8"))
-    rows = tuple(
-        Row(row["task"], row["prompt"], *(SideAnswers(*map(tuple, row[side].values())) for side in SIDES))
-        for row in document.pop("rows")
-    )
-    settings = EvaluationSettings(**document.pop("settings"))
-    return Evaluation(settings=settings, rows=rows, **document)
+    return EVALUATION.validate_json(path.read_bytes())

@@ -110,8 +110,8 @@ class Forecast:
 def forecast_token(draft: Draft) -> str:
     """What a forecast depends on."""
     sampled = {name: grpo_settings(draft.grpo).get(name) for name in SamplingSettings.model_fields}
-    parts = (draft.data, draft.rewards, draft.tasks, draft.model, sampled, stamps(draft.data))
-    return repr(parts)
+    template = draft.grpo.get("chat_template_kwargs")
+    return repr((draft.data, draft.rewards, draft.tasks, draft.model, sampled, template, stamps(draft.data)))
 
 
 def sampling_settings(draft: Draft) -> SamplingSettings:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from core.errors import Problem, UserError, did_you_mean
 from core.options import grpo_settings
-from core.runs import RunFolder, checkpoint_step, state, write_atomically
+from core.runs import RunFolder, checkpoint_step, numbered, state, write_atomically
 from core.sampling import ModelChoice
 
 ADAPTER_CONFIG = "adapter_config.json"
@@ -18,7 +18,7 @@ STEP = "step.json"  # beside a result: after how many training steps it was save
 RESULT = "adapter"
 BEST = "best"
 # How names of files begin that a checkpoint holds beside an adapter and its tokenizer.
-FOR_RESUMING = ("optimizer", "scheduler", "rng_state", "training_args", "trainer_state", "complete", "mixture")
+FOR_RESUMING = ("optimizer", "scheduler", "rng_state", "training_args", "trainer_state", "complete", "mixture", "ended")
 
 Side = Literal["base", "adapter"]  # who answers: the run's model as it was, or with an adapter on it
 SIDES: tuple[Side, ...] = ("base", "adapter")
@@ -72,12 +72,12 @@ def run_adapters(run: RunFolder) -> list[RunAdapter]:
 
 def best_folders(run: RunFolder) -> list[Path]:
     """Of the best evaluations, the best of all first."""
-    return sorted(run.best.glob("step-*"), key=checkpoint_step, reverse=True)
+    return numbered(run.best, "step")[::-1]
 
 
-def save_step(run: RunFolder, step: int) -> None:
-    """Write down after how many steps the result was saved."""
-    write_atomically(run.adapter / STEP, json.dumps({"step": step}))
+def save_step(folder: Path, step: int) -> None:
+    """Write down after how many steps a result was saved."""
+    write_atomically(folder / STEP, json.dumps({"step": step}))
 
 
 def _result_step(run: RunFolder) -> int | None:

@@ -18,7 +18,8 @@ from core.extension import extend
 from core.launch import launch_and_leave
 from core.queue import cancel, enqueue, may_queue, move, place, read_queue, set_at_once, start_next
 from core.records import parse_record, records_of
-from core.runs import RunFolder, all_runs, create_run, kill, runs_root, state, stop
+from core.run_signals import kill, stop
+from core.runs import RunFolder, all_runs, create_run, runs_root, state
 from core.spec import read_spec
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from core.exports import Asked, Progress, export_path, pack, scratch_folder
 from core.extension import extended_steps
 from core.project_files import with_paths
 from core.run_adapters import RESULT, RunAdapter
-from core.runs import QUEUE_FILE, Exit, RunFolder, Worker, runs_root, state, write_atomically, write_exit
+from core.runs import ELSEWHERE, QUEUE_FILE, Exit, RunFolder, Worker, runs_root, state, write_atomically, write_exit
 from core.spec import DataSpec, RunSpec, parse_spec
 from core.uploads import keep_upload
 
@@ -185,7 +185,7 @@ def _end(run: RunFolder, where: str) -> None:
         return
     write_atomically(
         run.process_path,
-        json.dumps(vars(Worker(pid=0, started=0.0, ticks=-1, boot="elsewhere", attempt=worker.attempt))),
+        json.dumps(vars(Worker(pid=0, started=0.0, ticks=-1, boot=ELSEWHERE, attempt=worker.attempt))),
     )
     if end is None or end.attempt != worker.attempt:
         message = "It was exported before its end was known."

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import signal
+import re
 import sys
 import threading
 import time
@@ -76,6 +76,7 @@ class Worker(Identity):
     attempt: int = 1
 
 
+ELSEWHERE = "elsewhere"  # the boot of a worker that was of another machine
 # Made once: making one takes longer than a run in a list may.
 WORKER, EXIT = TypeAdapter(Worker), TypeAdapter(Exit)
 
@@ -203,7 +204,7 @@ class RunFolder:
 
     def all_checkpoints(self) -> list[Path]:
         """Torn ones too."""
-        return sorted(self.checkpoints.glob("checkpoint-*"), key=checkpoint_step)
+        return numbered(self.checkpoints, "checkpoint")
 
 
 def _read_object(path: Path) -> dict[str, Any] | None:
@@ -222,6 +223,12 @@ def read_as(checker: TypeAdapter[T], path: Path) -> T | None:
         return None if found is None else checker.validate_python(found)
     except ValidationError:
         return None
+
+
+def numbered(folder: Path, name: str) -> list[Path]:
+    """The folders `name-N` in a folder, by N; what somebody else has put beside them is none."""
+    found = [path for path in folder.glob(f"{name}-*") if re.fullmatch(rf"{name}-\d+", path.name)]
+    return sorted(found, key=checkpoint_step)
 
 
 def checkpoint_step(folder: Path) -> int:
@@ -325,6 +332,12 @@ def locked(run: RunFolder) -> bool:
     return False
 
 
+def is_from_elsewhere(run: RunFolder) -> bool:
+    """Whether a run was brought here as a file, and no worker of this machine has worked on it since."""
+    worker = run.worker()
+    return worker is not None and worker.boot == ELSEWHERE
+
+
 def worker_process(run: RunFolder) -> psutil.Process | None:
     """The live worker of a run; None where it is gone or its pid belongs to another process by now."""
     worker = run.worker()
@@ -333,30 +346,10 @@ def worker_process(run: RunFolder) -> psutil.Process | None:
     return None
 
 
-def stop(run: RunFolder) -> None:
-    """Ask a run to finish its step, write a checkpoint and end."""
-    process = worker_process(run)
-    if process is None:
-        raise UserError(Problem(run.id, f"this run is {state(run)}: there is nothing to stop."))
-    with suppress(OSError):  # a full disk must not keep a run from being stopped
-        write_atomically(run.stop_path, json.dumps({"attempt": run.attempt}))
-    process.send_signal(signal.SIGTERM)
-
-
 def stop_requested(run: RunFolder) -> bool:
     """Whether the worker of now has been asked to stop."""
     worker, asked = run.worker(), _read_object(run.stop_path)
     return worker is not None and asked is not None and asked.get("attempt") == worker.attempt
-
-
-def kill(run: RunFolder) -> None:
-    """End a run at once, with its whole process group; it resumes from its last checkpoint."""
-    process = worker_process(run)
-    if process is None:
-        raise UserError(Problem(run.id, f"this run is {state(run)}: there is nothing to kill."))
-    with suppress(OSError):  # a full disk must not keep a run from being killed
-        write_atomically(run.stop_path, json.dumps({"killed": run.attempt}))
-    os.killpg(process.pid, signal.SIGKILL)
 
 
 def write_exit(run: RunFolder, end: Exit) -> None:

@@ -26,7 +26,7 @@ from core.model_facts import ModelFacts
 from core.models import EMBEDDED
 from core.options import generation_batch, grpo_settings
 from core.records import is_record
-from core.runs import RunFolder, all_runs
+from core.runs import RunFolder, all_runs, is_from_elsewhere
 from core.spec import Draft, RunSpec
 
 # bench/step.md, embedded model in bfloat16 on two cores: products a second in the training pass and while sampling, and
@@ -39,6 +39,11 @@ LEAST = 0.3  # seconds that a step takes however small the model: batches, recor
 PAUSE_S = 2.0  # of which records of one process never leave as much between them
 TAIL = 256 * 1024  # bytes at the end of a run's metrics that are read
 RECENT, ENOUGH = 20, 2  # steps that count, and how many there must be
+LORA_SIZES = ("r", "lora_alpha", "lora_dropout", "target_modules")  # whatever they are, steps go the same way
+DECIDING = (
+    *("use_vllm", "cache_implementation", "generation_kwargs", "use_transformers_continuous_batching"),
+    *("cast_lm_head_to_fp32", "use_liger_kernel", "torch_compile", "model_init_kwargs", "router_aux_loss_coef"),
+)
 
 Source = Literal["run", "model"]
 
@@ -114,7 +119,7 @@ def run_time(
         length: tokens of a completion as the model was seen to write them; else an earlier run's, else the limit.
     """
     settings, batch = grpo_settings(draft.grpo), batch_of(draft.grpo, prompt)
-    pace = earlier_pace(draft)
+    pace = earlier_pace(draft, machine)
     tokens = min(batch.length, length if length is not None else expected_length(pace, batch.length))
     found = _step_cost(draft, facts, machine, batch, tokens, pace)
     if found is None:
@@ -180,19 +185,21 @@ def cost(draft: Draft, facts: ModelFacts, machine: Machine, batch: Batch, length
     return Cost(generate * (TRL_SAMPLING if sampling else 1), train * (TRL_TRAINING if training else 1))
 
 
-def earlier_pace(draft: Draft) -> Pace | None:
-    """The latest run of the same model whose steps went the same way; None where there is none."""
+def earlier_pace(draft: Draft, machine: Machine) -> Pace | None:
+    """The latest run of the same model here whose steps went the same way; None where there is none."""
     for run in all_runs():
         spec = _spec(run.spec_path, draft.model)
-        if spec is not None and (spec.model, _ways(spec)) == (draft.model, _ways(draft)):
-            pace = _pace(run, spec)
+        if spec is not None and (spec.model, _ways(spec)) == (draft.model, _ways(draft)) and not is_from_elsewhere(run):
+            pace = _pace(run, spec, machine)
             if pace is not None:
                 return pace
     return None
 
 
-def _ways(draft: Draft) -> tuple[str, str]:
-    return draft.engine.sampling, draft.engine.training
+def _ways(draft: Draft) -> tuple[Any, ...]:
+    """All in a spec that decides whether steps go our way or TRL's (core.training.engine)."""
+    kind = {name: value for name, value in draft.lora.items() if name not in LORA_SIZES}
+    return draft.engine.sampling, draft.engine.training, kind, {name: draft.grpo.get(name) for name in DECIDING}
 
 
 @lru_cache(maxsize=2048)
@@ -207,9 +214,11 @@ def _spec(path: Path, model: str) -> RunSpec | None:
         return None
 
 
-def _pace(run: RunFolder, spec: RunSpec) -> Pace | None:
+def _pace(run: RunFolder, spec: RunSpec, machine: Machine) -> Pace | None:
     records = latest_records(run.metrics_path)
     if len(records) < ENOUGH:
+        return None
+    if (records[-1].get("memory", {}).get("device_gb") is None) != (machine.gpu is None):
         return None
     tasks = [task for record in records for task in record["tasks"] if task.get("length") is not None]
     count = sum(task["count"] for task in tasks)

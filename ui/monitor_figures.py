@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 
 import numpy as np
 
@@ -176,14 +177,15 @@ def heat_figure(series: Series, frame: Frame) -> Figure | None:
     trace = {
         "type": "heatmap",
         "x": centres.tolist(),
-        "y": [shortened(task, 18) for task in tasks],
+        "y": list(range(len(tasks))),  # names that are shortened alike would be one row
+        "text": [[escape(task)] * len(centres) for task in tasks],
         "z": [rounded(cells[task] / scale[task]) for task in tasks],
         "customdata": [rounded(cells[task]) for task in tasks],
         "colorscale": "Cividis",
         "xgap": 0,
         "ygap": 2,
         "colorbar": {"title": {"text": unit, "side": "right"}, "thickness": 12, "len": 1.0, "nticks": 4},
-        "hovertemplate": f"%{{y}}<br>{t('plot.step')} %{{x:.0f}}: %{{customdata:.4~g}}<extra></extra>",
+        "hovertemplate": f"%{{text}}<br>{t('plot.step')} %{{x:.0f}}: %{{customdata:.4~g}}<extra></extra>",
     }
     if same and spans:
         low, high = axis_range(min(low for low, _ in spans), max(high for _, high in spans), True)
@@ -193,7 +195,8 @@ def heat_figure(series: Series, frame: Frame) -> Figure | None:
     layout = figure["layout"]
     layout |= {"height": 112 + 24 * len(tasks), "annotations": []}
     layout["margin"] |= {"l": 20, "t": 40, "b": 44}
-    layout["yaxis"] = {"automargin": True, "ticklabelstandoff": 4, "title": {"text": t("plot.task"), "standoff": 8}}
+    names = {"tickvals": trace["y"], "ticktext": [shortened(task, 18) for task in tasks], "automargin": True}
+    layout["yaxis"] = {**names, "ticklabelstandoff": 4, "title": {"text": t("plot.task"), "standoff": 8}}
     layout["xaxis"] |= {"domain": [0, 1]}
     layout["xaxis"].pop("anchor")
     return figure

@@ -113,8 +113,8 @@ def _row(found: Known, task: str) -> str:
 
 
 def _share(found: Known, field: str, task: str) -> float | None:
-    """A task's part of the latest batches, those without it included: the parts of all tasks are a whole."""
-    columns = [found.series.train.values(Key("share", one))[-4 * RECENT :] for one in found.series.tasks]
+    """A task's part of the latest batches that have any, those without it included: the parts of all are a whole."""
+    columns = [found.series.train.values(Key(field, one))[-4 * RECENT :] for one in found.series.tasks]
     sampled = np.flatnonzero(~np.isnan(columns).all(axis=0))[-RECENT:]
     values = found.series.train.values(Key(field, task))[-4 * RECENT :][sampled]
     return float(np.nan_to_num(values).mean()) if len(sampled) else None

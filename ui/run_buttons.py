@@ -12,7 +12,8 @@ from core.extension import extend
 from core.projects import project_from_run
 from core.queue import cancel, enqueue, move, place
 from core.run_actions import Action, actions
-from core.runs import RunFolder, find_run, kill, stop
+from core.run_signals import kill, stop
+from core.runs import RunFolder, find_run
 from ui.data_parts import field_box
 from ui.html import button, said
 from ui.messages import inform, told

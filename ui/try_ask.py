@@ -49,7 +49,7 @@ class Ask:
             self._settings()
         with gr.Row(elem_classes="sb-form-row"):
             self.ask = gr.Button(t("try.ask"), variant="primary", elem_id="ask", min_width=160)
-        self.outputs = [self.what, self.own, self.task, self.row, self.temperature, self.tokens]
+        self.outputs = [self.what, self.own, self.task, self.row, self.temperature, self.tokens, self.seed]
 
     def _settings(self) -> None:
         narrow: dict[str, Any] = {"min_width": 150, "minimum": 0}
@@ -87,7 +87,7 @@ def ask_token(now: Known) -> str:
 def fill(now: Known) -> list[Any]:
     """The form's values for a run."""
     if now.run is None or now.spec is None:
-        return [gr.skip()] * 6
+        return [gr.skip()] * 7
     settings = evaluation_settings(now.spec)
     tasks, rows = _tasks(now.run), []
     if tasks:
@@ -100,6 +100,7 @@ def fill(now: Known) -> list[Any]:
         gr.Dropdown(choices=rows, value=rows[0][1] if rows else None, visible=bool(tasks)),
         settings.temperature,
         min(settings.max_completion_length, LONGEST),
+        settings.seed,
     ]
 
 
@@ -143,15 +144,15 @@ def ask(
 ) -> None:
     """Begin a new conversation."""
     folder = run_of(run)
-    settings = sampling(temperature=temperature, max_completion_length=max_completion_length, seed=seed)
+    settings = sampling(folder, temperature=temperature, max_completion_length=max_completion_length, seed=seed)
     asked = chosen_row(folder, task, row) if what == HELD_OUT else typed_row(task, text, reference)
     TRIES.ask(find_adapter(folder, adapter), asked, settings, ALONE[who])
 
 
-def sampling(**given: float | None) -> SamplingSettings:
-    """Settings from fields of a form; what is empty is the default."""
+def sampling(run: RunFolder, **given: float | None) -> SamplingSettings:
+    """The run's own settings with those from fields of a form; what is empty is the run's."""
     try:
-        return SamplingSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore
+        return evaluation_settings(run.spec(), **given)
     except ValidationError as error:
         raise form_faults(error) from None
 

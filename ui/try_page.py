@@ -154,14 +154,14 @@ def go(event: gr.EventData) -> Any:
 def show(name: str, seen: Any, run: str | None, adapter: str | None, look: Look) -> tuple[Any, ...]:
     """What has changed since `seen`, whatever project is open."""
     if run is None:  # the address has not been read yet: it may name one
-        return (gr.skip(),) * (len(PARTS) + 10)
+        return (gr.skip(),) * (len(PARTS) + 11)
     now, before = known(run, adapter, look), seen or {}
     tokens = tokens_of(PARTS, now) | {"form": try_ask.ask_token(now)}
     if tokens == before:
-        return (gr.skip(),) * (len(PARTS) + 10)
+        return (gr.skip(),) * (len(PARTS) + 11)
     drawn = drawn_anew(PARTS, before, tokens, now)
     same = before.get("form") == tokens["form"]
-    form = [gr.skip()] * 7 if same else [*try_ask.fill(now), try_evaluate.fill(now)]
+    form = [gr.skip()] * 8 if same else [*try_ask.fill(now), try_evaluate.fill(now)]
     return (*drawn, *form, *_kept(now, run, adapter), tokens)
 
 

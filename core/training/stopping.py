@@ -12,6 +12,8 @@ from transformers import TrainerCallback
 from core.runs import CHECKPOINT_COMPLETE, RunFolder, write_atomically
 from core.training.endings import check_still_there
 
+ENDED = "ended.json"
+
 
 class StoppedDuringEvaluation(Exception):
     """A stop was asked for while held-out rows were evaluated; the step before is whole."""
@@ -19,6 +21,17 @@ class StoppedDuringEvaluation(Exception):
 
 class EndedAtEvaluation(Exception):
     """An evaluation that a resume made up for says that the run has had enough; its step's checkpoint is there."""
+
+
+def note_end(checkpoint: Path, reason: str) -> None:
+    """Write into a checkpoint why training ended there before its last step: a resume trains no further then."""
+    write_atomically(checkpoint / ENDED, json.dumps({"reason": reason}, ensure_ascii=False))
+
+
+def why_ended(checkpoint: Path) -> str:
+    """Why training ended at a checkpoint; empty where it did not."""
+    path = checkpoint / ENDED
+    return str(json.loads(path.read_text(encoding="utf-8"))["reason"]) if path.exists() else ""
 
 
 class StopAndMark(TrainerCallback):

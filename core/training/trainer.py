@@ -38,7 +38,7 @@ from core.training.merging import merged
 from core.training.packed_pass import per_token_logprobs
 from core.training.recorder import Recorder
 from core.training.rollout import Rollout
-from core.training.stopping import EndedAtEvaluation
+from core.training.stopping import EndedAtEvaluation, note_end
 
 
 class Places(Sampler[int]):
@@ -150,7 +150,10 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
         """TRL's, and what the mixture knows; a generation that is not used up is sampled anew after a resume."""
         super()._save_checkpoint(model, trial)
         state = self._mixture.state if self._used_up else self._mixture_before
-        save_state(state, Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
+        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        save_state(state, folder)
+        if self.ended:
+            note_end(folder, self.ended)
 
     def train(self, *arguments: Any, **keywords: Any) -> Any:
         """TRL's; the first step's time does not include the loading of the model."""

@@ -24,7 +24,7 @@ from core.alert_log import AlertLog
 from core.check import check
 from core.data import Data, column, task_counts
 from core.errors import Problem, UserError
-from core.extension import working_spec
+from core.extension import wants_more, working_spec
 from core.gates import schedules_of
 from core.mixing import shares
 from core.mixture import Mixture
@@ -129,6 +129,7 @@ def train(run: RunFolder, stop: Stop) -> Exit:
         return Exit("stopped", "Stopped before the first step.", step)
     load_libraries()
     from core.training.arguments import evaluation_due
+    from core.training.stopping import why_ended
 
     with Scorer(RoutingTable(spec.rewards)) as scorer:
         trainer = build_trainer(run, spec, report.data, scorer, stop, checkpoint)
@@ -139,7 +140,10 @@ def train(run: RunFolder, stop: Stop) -> Exit:
         trainer._step = step * trainer.args.gradient_accumulation_steps
         missing = not evaluated and evaluation_due(trainer.args, step)  # an evaluation that a stop broke off, too
         trainer.args.eval_on_start = trainer.eval_dataset is not None and missing
-        return _fit(run, trainer, checkpoint, stop)
+        steps = trainer.args.max_steps
+        if checkpoint and not wants_more(run) and (ended := why_ended(checkpoint)):
+            trainer.ended, trainer.args.max_steps = ended, step  # what is left is to evaluate and to save
+        return _fit(run, trainer, checkpoint, stop, steps)
 
 
 def load_libraries() -> None:
@@ -211,32 +215,44 @@ def last_checkpoint(run: RunFolder) -> Path | None:
     return whole[-1] if whole else None
 
 
-def _fit(run: RunFolder, trainer: MultiTaskGRPOTrainer, checkpoint: Path | None, stop: Stop) -> Exit:
+def _fit(run: RunFolder, trainer: MultiTaskGRPOTrainer, checkpoint: Path | None, stop: Stop, steps: int) -> Exit:
     from core.training.stopping import EndedAtEvaluation, StoppedDuringEvaluation
 
-    steps = trainer.args.max_steps
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         missing = trainer.eval_dataset is not None and not _evaluated(run, trainer.state.global_step)
         if missing and not stop.requested:
             trainer.evaluate()
     except StoppedDuringEvaluation:
-        if trainer.state.global_step:
+        # One that is whole is never written over: a kill in the middle of that would leave it torn and marked whole.
+        if trainer.state.global_step > max(map(checkpoint_step, run.whole_checkpoints()), default=0):
             trainer._save_checkpoint(trainer.model, trial=None)
             trainer.callback_handler.on_save(trainer.args, trainer.state, trainer.control)
     except EndedAtEvaluation:
         pass  # at the step of the checkpoint that it was resumed from
     check_still_there(run)
-    trainer.model.save_pretrained(run.adapter)
-    trainer.processing_class.save_pretrained(run.adapter)
     step = trainer.state.global_step
-    save_step(run, step)
+    _save_result(run, trainer, step)
     _write_card(run, step)
     if stop.requested:
         return Exit("stopped", f"Stopped on request after step {step} of {steps}.", step)
     if step < steps:
         return Exit("finished", f"Ended after step {step} of {steps}: {trainer.ended}.", step)
     return Exit("finished", f"All {steps} steps done.", step)
+
+
+def _save_result(run: RunFolder, trainer: MultiTaskGRPOTrainer, step: int) -> None:
+    """Save the adapter whole before it takes the place of that of an earlier end, which a full disk must not cost."""
+    scratch, earlier = run.path / ".adapter.tmp", run.path / ".adapter.old"
+    for folder in (scratch, earlier):
+        shutil.rmtree(folder, ignore_errors=True)
+    trainer.model.save_pretrained(scratch)
+    trainer.processing_class.save_pretrained(scratch)
+    save_step(scratch, step)
+    if run.adapter.exists():
+        run.adapter.rename(earlier)
+    scratch.rename(run.adapter)
+    shutil.rmtree(earlier, ignore_errors=True)
 
 
 def _write_card(run: RunFolder, step: int) -> None:

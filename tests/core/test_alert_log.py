@@ -1,8 +1,11 @@
 """An episode of an alert is written once; a resume takes out what came after its checkpoint."""
 
+import json
+
 from toy_runs import append, make_run, record, task_entry
 
 from core.alert_log import QUIET_STEPS, AlertLog, alerts_path, read_alerts, rewind_alerts
+from core.runs import RunFolder
 
 
 def step(n, kl=0.05):
@@ -54,3 +57,11 @@ def test_a_rewind_takes_out_what_came_after_and_half_a_line(tmp_path):
     rewind_alerts(run, 30)
     assert kinds(run) == []
     assert alerts_path(run).read_text() == ""
+
+
+def test_an_alert_of_another_version_is_left_out(tmp_path):
+    run = RunFolder(tmp_path)
+    known = {"kind": "stalled", "step": 4, "reason": "a", "mend": "b"}
+    lines = [known, {**known, "kind": "of tomorrow"}, {**known, "step": "four"}, [], {"kind": "stalled"}]
+    alerts_path(run).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert [(alert.kind, alert.step) for alert in read_alerts(run)] == [("stalled", 4)]

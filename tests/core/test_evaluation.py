@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -78,8 +79,12 @@ class TestEvaluate:
         with pytest.raises(UserError, match="no rows are held out"):
             evaluate(find_adapter(run), evaluation_settings(run.spec()), services.sampler, services.preview)
 
-    def test_a_file_that_is_none_is_said(self, tmp_path):
-        (tmp_path / "a.json").write_text('{"rows": 3}')
+    @pytest.mark.parametrize("change", [{"rows": 3}, {"time": "x"}, {"highest": []}, {"settings": {"seed": -1}}])
+    def test_a_file_that_is_none_is_said(self, tmp_path, change):
+        document = {**asdict(kept()), "settings": kept().settings.model_dump()}
+        (tmp_path / "a.json").write_text(json.dumps(document))
+        assert read_evaluation(tmp_path / "a.json") == kept()
+        (tmp_path / "a.json").write_text(json.dumps({**document, **change}))
         with pytest.raises(UserError, match="no evaluation"):
             read_evaluation(tmp_path / "a.json")
 

@@ -77,6 +77,11 @@ def test_settings_that_cannot_be_sampled_with_are_named():
         sampling_settings(Draft(grpo={"top_p": 2.0}))
 
 
+def test_what_the_chat_template_is_told_is_part_of_what_it_is_of():
+    thinks = [Draft(grpo={"chat_template_kwargs": {"enable_thinking": on}}) for on in (True, False)]
+    assert forecast_token(thinks[0]) != forecast_token(thinks[1])
+
+
 def test_it_is_of_what_was_sampled_and_scored_and_of_nothing_else():
     draft = Draft(grpo={"max_steps": 5})
     assert forecast_token(draft) == forecast_token(Draft(grpo={"max_steps": 50, "learning_rate": 0.1}))

@@ -26,7 +26,8 @@ from core.queue import (
     start_next,
     start_next_in_background,
 )
-from core.runs import create_run, kill, runs_root, state, stop
+from core.run_signals import kill, stop
+from core.runs import create_run, runs_root, state
 
 TESTS = Path(__file__).resolve().parent.parent
 

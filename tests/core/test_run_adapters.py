@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import pytest
 from toys import make_model, make_run, spec_document, tagged_rows, write_rows
@@ -33,6 +34,14 @@ def new(model, rows):
     return create_run(parse_spec(spec_document(model, rows, save_steps=7), "toy"))
 
 
+def test_what_somebody_has_put_beside_the_adapters_is_none(run):
+    before = run_adapters(run)
+    shutil.copytree(run.checkpoints / "checkpoint-2", run.checkpoints / "checkpoint-2-copy")
+    (run.checkpoints / "checkpoint-mine").mkdir()
+    (run.best / "step-2-copy").mkdir(parents=True)
+    assert run_adapters(run) == before
+
+
 def test_the_result_comes_before_the_checkpoints(run):
     assert [(one.name, one.step) for one in run_adapters(run)] == [("adapter", 2), ("checkpoint-2", 2)]
     assert find_adapter(run).path == run.adapter
@@ -41,7 +50,7 @@ def test_the_result_comes_before_the_checkpoints(run):
 
 def test_a_result_that_is_older_than_a_checkpoint_says_its_own_step_and_is_not_the_choice(run):
     """Stopped after step 1, resumed, and killed after the checkpoint of step 2."""
-    save_step(run, 1)
+    save_step(run.adapter, 1)
     assert [(one.name, one.step) for one in run_adapters(run)] == [("checkpoint-2", 2), ("adapter", 1)]
     assert find_adapter(run).name == "checkpoint-2"
 

@@ -4,9 +4,6 @@ import fcntl
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -18,11 +15,9 @@ from core.runs import (
     all_runs,
     create_run,
     find_run,
-    kill,
     record_worker,
     runs_root,
     state,
-    stop,
     stop_requested,
     worker_process,
     write_atomically,
@@ -36,21 +31,6 @@ SPEC = parse_spec({"name": "toy", "data": {"path": "rows.jsonl"}, "rewards": {"d
 @pytest.fixture
 def run(tmp_path):
     return create_run(SPEC, tmp_path / "a-run")
-
-
-@pytest.fixture
-def worker():
-    """A process that stands in for a worker: it sleeps in a group of its own until it is ended."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", "import signal; print('up', flush=True); signal.pause()"],
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-    )
-    process.stdout.readline()
-    yield process
-    process.kill()
-    process.wait()
-    process.stdout.close()
 
 
 class TestCreate:
@@ -236,30 +216,3 @@ class TestRecords:
     def test_a_run_without_metrics_has_no_records(self, run):
         assert run.records() == []
         assert run.last_step() == 0
-
-
-class TestStop:
-    def test_stop_asks_politely(self, run, worker):
-        record_worker(run, worker.pid)
-        stop(run)
-        assert worker.wait(timeout=10) == -signal.SIGTERM
-
-    def test_kill_does_not_ask(self, run, worker):
-        record_worker(run, worker.pid)
-        kill(run)
-        assert worker.wait(timeout=10) == -signal.SIGKILL
-
-    def test_a_full_disk_does_not_keep_it_from_being_stopped(self, run, worker, monkeypatch):
-        record_worker(run, worker.pid)
-
-        def full(path, text):
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr("core.runs.write_atomically", full)
-        stop(run)
-        assert worker.wait(timeout=10) == -signal.SIGTERM
-
-    @pytest.mark.parametrize("action", [stop, kill])
-    def test_there_is_nothing_to_end_in_a_run_that_does_not_run(self, run, action):
-        with pytest.raises(UserError, match="created: there is nothing"):
-            action(run)

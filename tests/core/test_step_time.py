@@ -13,6 +13,7 @@ from core.step_time import cost, earlier_pace, evaluation_count, generations_a_s
 
 SMOLLM = ModelFacts("llama", 30, 576, 1536, 1, 1, 9, 3, 64, 49152, 8192, True)
 HALF = Machine(2, 24.0, 20.0, True)
+GPU = Gpu("x", 80.0, 80.0, True)
 GRPO = {"per_device_train_batch_size": 32, "num_generations": 8, "max_completion_length": 32, "max_steps": 50}
 
 
@@ -21,7 +22,17 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("SIGNALBOX_RUNS", str(tmp_path / "runs"))
 
 
-def a_run(steps, model="embedded", grpo=GRPO, length=20.0, clipped=0.0, seconds=4.0, engine=None, resumed_at=None):
+def a_run(
+    steps,
+    model="embedded",
+    grpo=GRPO,
+    length=20.0,
+    clipped=0.0,
+    seconds=4.0,
+    engine=None,
+    resumed_at=None,
+    device_gb=None,
+):
     document = {
         "name": "x",
         "model": model,
@@ -39,6 +50,7 @@ def a_run(steps, model="embedded", grpo=GRPO, length=20.0, clipped=0.0, seconds=
             "time": 1000.0 + n * seconds + (500.0 if resumed_at and n >= resumed_at else 0.0),
             "reward": 0.5,
             "trainer": {},
+            "memory": {"process_gb": 2.0, "device_gb": device_gb},
             "seconds": {"all": 60.0 if n == resumed_at else seconds, "generate": seconds / 4, "score": 0.0},
             "tasks": [{"task": "a", "reward": 0.5, "count": 32, "length": length, "clipped": clipped, "rewards": []}],
         }
@@ -108,7 +120,7 @@ def test_the_latest_run_of_the_same_model_and_way_counts():
 
 def test_a_run_that_has_hardly_begun_says_nothing():
     a_run(steps=1)
-    assert earlier_pace(Draft()) is None
+    assert earlier_pace(Draft(), HALF) is None
 
 
 def test_completions_that_a_limit_cut_off_may_be_as_long_as_a_higher_one():
@@ -122,12 +134,13 @@ def test_a_forecast_s_length_goes_before_an_earlier_run_s():
 
 
 def test_of_a_gpu_or_an_unknown_model_nothing_is_said_before_a_first_run():
-    gpu = replace(HALF, gpu=Gpu("x", 80.0, 80.0, True))
+    gpu = replace(HALF, gpu=GPU)
     assert reckoned(Draft(grpo=GRPO), machine=gpu) is None
     assert reckoned(Draft(grpo=GRPO), facts=None) is None
     a_run(steps=6)
-    assert reckoned(Draft(grpo=GRPO), machine=gpu).step == pytest.approx(4.0)
     assert reckoned(Draft(grpo=GRPO), facts=None).step == pytest.approx(4.0)
+    a_run(steps=6, device_gb=9.5)
+    assert reckoned(Draft(grpo=GRPO), machine=gpu).step == pytest.approx(4.0)
 
 
 def test_epochs_and_evaluations_are_counted_as_training_counts_them():
@@ -146,7 +159,7 @@ def test_a_generation_that_is_used_twice_is_sampled_for_every_other_step():
 
 def test_the_first_step_after_a_resume_is_no_pace():
     a_run(12, resumed_at=8)
-    assert earlier_pace(Draft()).step == pytest.approx(4.0)
+    assert earlier_pace(Draft(), HALF).step == pytest.approx(4.0)
 
 
 def test_a_corrupt_line_in_an_earlier_run_is_passed_over():
@@ -155,4 +168,19 @@ def test_a_corrupt_line_in_an_earlier_run_is_passed_over():
     lines[5] = "corrupt"
     lines[6] = '{"split": "train", "step": 7}'
     run.metrics_path.write_text("\n".join(lines))
-    assert earlier_pace(Draft()).step == pytest.approx(4.0)
+    assert earlier_pace(Draft(), HALF).step == pytest.approx(4.0)
+
+
+def test_a_run_from_elsewhere_or_on_another_kind_of_machine_is_no_pace_here():
+    run = a_run(4)
+    assert earlier_pace(Draft(), HALF) is not None
+    assert earlier_pace(Draft(), replace(HALF, gpu=GPU)) is None
+    run.process_path.write_text(json.dumps({"pid": 0, "started": 0.0, "ticks": -1, "boot": "elsewhere"}))
+    assert earlier_pace(Draft(), HALF) is None
+
+
+def test_what_decides_which_way_steps_go_must_be_the_same_and_sizes_need_not():
+    a_run(4)
+    assert earlier_pace(Draft(lora={"r": 64}, grpo={"max_steps": 9}), HALF) is not None
+    assert earlier_pace(Draft(lora={"use_dora": True}), HALF) is None
+    assert earlier_pace(Draft(grpo={"cast_lm_head_to_fp32": True}), HALF) is None

@@ -14,7 +14,8 @@ from playwright.sync_api import expect, sync_playwright
 from toys import make_model
 
 from core.projects import create_project, free_name
-from core.runs import RunFolder, kill, worker_process
+from core.run_signals import kill
+from core.runs import RunFolder, worker_process
 
 PROJECT = Path(__file__).parents[2]
 # The shell has no windows of its own to draw, and takes a quarter less time.

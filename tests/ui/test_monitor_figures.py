@@ -140,13 +140,20 @@ class TestHeatMap:
             record(step, {"math": step / 4, "code": 1.0 if step == 2 else None}, steps=4) for step in range(1, 5)
         ]
         figure = drawn(MAKERS["heat"], *records, frame=Frame(0, 4, 4, "run"))
-        cells = dict(zip(figure["data"][0]["y"], figure["data"][0]["customdata"], strict=True))
+        rows = figure["layout"]["yaxis"]["ticktext"]
+        cells = dict(zip(rows, figure["data"][0]["customdata"], strict=True))
         assert cells["math"] == [0.25, 0.5, 0.75, 1.0]
         assert cells["code"] == [None, 1.0, None, None]
 
     def test_the_first_task_is_on_top(self):
         figure = drawn(MAKERS["heat"], *RECORDS)
-        assert figure["data"][0]["y"] == ["code", "math"]
+        assert figure["layout"]["yaxis"]["ticktext"] == ["code", "math"]
+
+    def test_tasks_whose_names_begin_alike_keep_a_row_each_and_say_their_whole_name(self):
+        names = ["customer_support_refund", "customer_support_invoice"]
+        trace = drawn(MAKERS["heat"], record(1, {names[0]: 0.1, names[1]: 0.9}))["data"][0]
+        assert trace["y"] == [0, 1]
+        assert [row[0] for row in trace["text"]] == names[::-1]
 
 
 class TestTraining:

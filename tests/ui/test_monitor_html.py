@@ -107,6 +107,14 @@ class TestTable:
         (run.best / "step-10").mkdir(parents=True)
         assert "Its adapter is on the page Try &amp; export." in table_html(known("two"))
 
+    def test_parts_of_the_signal_are_a_whole_where_batches_had_none(self):
+        with_signal = [task_entry(task, 0.5, signal=0.5) for task in ("math", "code")]
+        without = [task_entry(task, 1.0, signal=None) for task in ("math", "code")]
+        made([record(step, with_signal if step % 2 else without) for step in range(1, 9)])
+        row = next(row for row in table_html(known("one")).split("<tr>") if "math" in row)
+        assert "25 %" not in row
+        assert "50 %" in row
+
     def test_a_frozen_task_is_marked(self):
         made([record(1, {"math": 0.5, "code": 0.5}, frozen=["code"])])
         rows = table_html(known("one")).split("<tr>")

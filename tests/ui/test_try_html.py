@@ -150,4 +150,4 @@ class TestShow:
 
     def test_a_run_whose_rows_are_gone_can_still_be_asked_and_taken_along(self, run, tmp_path):
         (tmp_path / "rows.jsonl").unlink()
-        assert len(show("any", None, "toy", "", Look())) == len(PARTS) + 10
+        assert len(show("any", None, "toy", "", Look())) == len(PARTS) + 11

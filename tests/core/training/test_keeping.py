@@ -162,3 +162,17 @@ class TestRuns:
         assert run.exit().message == "Ended after step 20 of 40: every task has converged."
         assert steps(run, "held_out") == [0, 20]
         assert [one.name for one in run_adapters(run)] == ["adapter", "checkpoint-20", "best"]
+
+        run.exit_path.unlink()  # as a kill in the last evaluation leaves it
+        lines = run.metrics_path.read_text().splitlines(keepends=True)
+        run.metrics_path.write_text(
+            "".join(line for line in lines if '"step": 20, "steps": 40, "split": "held' not in line)
+        )
+        assert steps(run, "held_out") == [0]
+        assert launch(run).wait(timeout=120) == 0, run.log_path.read_text()
+        assert run.exit().message == "Ended after step 20 of 40: every task has converged."
+        assert (steps(run), steps(run, "held_out")) == (list(range(1, 21)), [0, 20])
+
+        assert extend(run, 1) == 21
+        assert launch(run).wait(timeout=120) == 0, run.log_path.read_text()
+        assert (steps(run)[-1], run.exit().message) == (21, "All 21 steps done.")

@@ -7,16 +7,20 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pandas as pd
 import psutil
 import pytest
-from toys import steps, tagged_rows, wait_for_step, write_rows
+from toys import bare_spec, steps, tagged_rows, wait_for_step, write_rows
 
 from core.errors import UserError
 from core.launch import launch
-from core.runs import Exit, create_run, kill, state, stop, write_exit
+from core.run_signals import kill, stop
+from core.runs import CHECKPOINT_COMPLETE, Exit, create_run, state, write_exit
 from core.spec import read_spec
+from core.training.stopping import StoppedDuringEvaluation
+from core.training.worker import _fit, _save_result
 
 PROJECT = Path(__file__).parents[3]
 
@@ -253,6 +257,44 @@ class TestEndings:
         assert long["total"].isna().all()
         assert (long["advantage"] == 0).all()
         assert long["error/custom"].str.contains("no moon").all()
+
+
+class TestSaving:
+    """What a full disk or a kill in the middle of a save would leave."""
+
+    @pytest.fixture
+    def trainer(self):
+        def save(folder):
+            Path(folder).mkdir()
+            (Path(folder) / "adapter_model.safetensors").write_text("new")
+
+        return Mock(**{"model.save_pretrained": save, "state.global_step": 4, "ended": ""})
+
+    @pytest.fixture
+    def run(self, tmp_path):
+        run = create_run(bare_spec(), tmp_path / "run")
+        run.adapter.mkdir()
+        (run.adapter / "adapter_model.safetensors").write_text("old")
+        return run
+
+    def test_a_result_takes_the_place_of_an_earlier_one_once_it_is_whole(self, run, trainer):
+        _save_result(run, trainer, 4)
+        assert (run.adapter / "adapter_model.safetensors").read_text() == "new"
+        trainer.processing_class.save_pretrained.side_effect = OSError(28, "No space left on device")
+        trainer.model.save_pretrained = lambda folder: Path(folder).mkdir()
+        with pytest.raises(OSError, match="No space"):
+            _save_result(run, trainer, 9)
+        assert (run.adapter / "adapter_model.safetensors").read_text() == "new"
+
+    @pytest.mark.parametrize(("whole", "saves"), [(2, 1), (4, 0)])
+    def test_a_stop_in_an_evaluation_saves_what_no_whole_checkpoint_has(self, run, trainer, whole, saves):
+        folder = run.checkpoints / f"checkpoint-{whole}"
+        folder.mkdir(parents=True)
+        (folder / CHECKPOINT_COMPLETE).touch()
+        trainer.train.side_effect = StoppedDuringEvaluation
+        end = _fit(run, trainer, None, Mock(requested=True), 9)
+        assert (end.reason, end.step) == ("stopped", 4)
+        assert trainer._save_checkpoint.call_count == saves
 
 
 class TestExample:
