@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 BATCH_ROWS = 10_000
+TRUST = "SIGNALBOX_TRUST_REMOTE_CODE"
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def check(spec: RunSpec, try_rows: bool = True) -> Report:
         problems += check_reporting(spec.grpo.get("report_to"))
         problems += _check_task_tokens(spec)
     problems += _check_switches(spec.normalisation)
-    problems += _check_model(spec.model)
+    problems += [*_check_model(spec.model), *_check_remote_code(spec.grpo)]
     try:
         data = load_data(spec.data)
     except UserError as error:
@@ -167,6 +169,20 @@ def _check_model(name: str) -> list[Problem]:
             what = f"there is no folder {name!r} here; it is taken for an id on the Hub."
             return [Problem("model", what, f"Did you mean {f'./{close[0]}'!r}?", "warning")]
     return []
+
+
+def _check_remote_code(grpo: Mapping[str, Any]) -> list[Problem]:
+    """Code of a model's repository runs with the user's rights, and a spec may be anybody's."""
+    loading = grpo.get("model_init_kwargs")
+    asked = {
+        "trust_remote_code": grpo.get("trust_remote_code"),
+        "model_init_kwargs": loading.get("trust_remote_code") if isinstance(loading, Mapping) else None,
+    }
+    if os.environ.get(TRUST) == "1":
+        return []
+    what = "code of the model's repository would run on this machine, outside of the sandbox."
+    mend = f"Where you trust it, start the app with {TRUST}=1; else leave trust_remote_code out."
+    return [Problem(f"grpo.{name}", what, mend) for name, value in asked.items() if value]
 
 
 def _check_steps(spec: RunSpec) -> list[Problem]:

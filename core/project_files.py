@@ -96,13 +96,18 @@ def with_paths(data: DataSpec | None, names: Mapping[str, str]) -> DataSpec | No
     return data.model_copy(update=update)
 
 
+def data_paths(data: DataSpec) -> list[str]:
+    """The files and folders that a data spec names, each once."""
+    given = [data.path] if isinstance(data.path, str) else list(data.path or ())
+    return list(dict.fromkeys([*given, *([data.held_out.path] if data.held_out.path else [])]))
+
+
 def _uploaded(data: DataSpec | None) -> Iterator[Path]:
     """The files of a data spec that were uploaded here, and so exist nowhere else."""
     if data is None or data.path is None:
         return
-    given = [data.path] if isinstance(data.path, str) else list(data.path)
     uploads = (runs_root() / "uploads").resolve()
-    for path in dict.fromkeys([*given, *([data.held_out.path] if data.held_out.path else [])]):
+    for path in data_paths(data):
         if Path(path).resolve().is_relative_to(uploads) and Path(path).is_file():
             yield Path(path)
 

@@ -6,7 +6,8 @@ completions/*.parquet   checkpoints/checkpoint-N/*   adapter/*   best/step-N/*  
 data/<n>/<name>         the files of its rows; spec.yaml names them so
 ```
 A zip may come from anybody. Nothing but these names is taken out of it, as plain files, up to a limit; pickled files of
-old kinds of adapters are not among them. What a run's rewards run goes into the sandbox, as always.
+old kinds of adapters are not among them. What a run's rewards run goes into the sandbox, as always; one that
+would send a key, or rows of this machine, to an endpoint of the author's choice is refused.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from core.documents import parse_yaml
 from core.errors import Problem, UserError
 from core.exports import Asked, Progress, export_path, pack, scratch_folder
 from core.extension import extended_steps
-from core.project_files import with_paths
+from core.project_files import data_paths, with_paths
+from core.routing import sound
 from core.run_adapters import RESULT, RunAdapter
 from core.runs import ELSEWHERE, QUEUE_FILE, Exit, RunFolder, Worker, runs_root, state, write_atomically, write_exit
 from core.spec import DataSpec, RunSpec, parse_spec
 from core.uploads import keep_upload
+from rewards.chat_endpoint import KEYS, key_is_named
 
 MOST_BYTES = 20 << 30  # of everything in a zip, unpacked
 MOST_SPEC = 5 << 20
@@ -94,9 +97,7 @@ def _files(run: RunFolder) -> Iterator[tuple[Path, str]]:
 
 def _data_files(data: DataSpec) -> list[Path]:
     """Files of rows; folders and the Hub's data stay where they are."""
-    given = [data.path] if isinstance(data.path, str) else list(data.path or ())
-    given += [data.held_out.path] if data.held_out.path else []
-    return [Path(path) for path in dict.fromkeys(given) if Path(path).is_file()]
+    return [Path(path) for path in data_paths(data) if Path(path).is_file()]
 
 
 def import_run(path: Path) -> RunFolder:
@@ -136,6 +137,7 @@ def _unpacked(archive: zipfile.ZipFile, path: Path) -> RunFolder:
         raise _refused(path.name, f"its {SPEC} is not UTF-8") from None
     where = f"{path.name}: {SPEC}"
     spec = parse_spec(parse_yaml(text, where), where)
+    _check_endpoints(spec, [file for file in data_paths(spec.data) if file not in archive.namelist()], path.name)
     root = runs_root()
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root, prefix=".importing-") as scratch:
@@ -147,6 +149,29 @@ def _unpacked(archive: zipfile.ZipFile, path: Path) -> RunFolder:
         _end(RunFolder(made), path.name)
         data = with_paths(spec.data, _kept_data(archive, Path(scratch)))
         return _placed(made, spec.model_copy(update={"data": data}), path.stem)
+
+
+def _check_endpoints(spec: RunSpec, strange: Sequence[str], where: str) -> None:
+    """Refuse what would send a key, or files of this machine, to an endpoint that a stranger may have chosen.
+
+    Args:
+        spec: of the run.
+        strange: files of rows that did not come with it.
+        where: the name of its file.
+    """
+    for route in (route for routes in spec.rewards.values() for route in routes):
+        reward = sound(route)
+        if reward is None or reward.deterministic or "base_url" not in reward.parameters.model_fields:
+            continue
+        asked = reward.parameters(**route.params).model_dump()
+        key, url = asked.get("api_key_env"), asked["base_url"]
+        if key and not key_is_named(key, url):
+            what = f"its reward {route.name} sends the key in {key} to {url}, and its author may be anybody."
+            mend = f"If that is right, start the app with {KEYS}='{key}={url}' and bring it again."
+            raise UserError(Problem(where, what, mend))
+        if strange:
+            what = f"its reward {route.name} sends rows to {url}, and its rows would be read from {strange[0]} here."
+            raise UserError(Problem(where, what, "Export it where its rows are files, so that they come with it."))
 
 
 def _kept_data(archive: zipfile.ZipFile, scratch: Path) -> dict[str, str]:

@@ -352,12 +352,17 @@ def _secret(name: str, base_url: str) -> str:
     return secret
 
 
+def key_is_named(name: str, base_url: str) -> bool:
+    """Whether whoever runs the app has named this key as one that may go to this endpoint."""
+    allowed = [pair.partition("=")[::2] for pair in os.environ.get(KEYS, "").split()]
+    return any(name == key and (base_url + "/").startswith(at.rstrip("/") + "/") for key, at in allowed if at)
+
+
 def _check_allowed(name: str, base_url: str) -> None:
     """RewardError where whoever runs the app has not allowed this key for this endpoint; see the module's docstring."""
     if KEYS not in os.environ and "SPACE_ID" not in os.environ:
         return
-    allowed = [pair.partition("=")[::2] for pair in os.environ.get(KEYS, "").split()]
-    if not any(name == key and (base_url + "/").startswith(at.rstrip("/") + "/") for key, at in allowed if at):
+    if not key_is_named(name, base_url):
         raise RewardError(
             f"the key {name} may not be sent to {base_url} here; whoever runs the app allows it with the environment "
             f"variable {KEYS}, such as {KEYS}='OPENAI_API_KEY=https://api.openai.com/v1'"

@@ -24,8 +24,9 @@ class EndedAtEvaluation(Exception):
 
 
 def note_end(checkpoint: Path, reason: str) -> None:
-    """Write into a checkpoint why training ended there before its last step: a resume trains no further then."""
-    write_atomically(checkpoint / ENDED, json.dumps({"reason": reason}, ensure_ascii=False))
+    """Write into a checkpoint why training ended there before its last step, if it did: a resume trains no further."""
+    if reason:
+        write_atomically(checkpoint / ENDED, json.dumps({"reason": reason}, ensure_ascii=False))
 
 
 def why_ended(checkpoint: Path) -> str:

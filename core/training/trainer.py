@@ -88,9 +88,7 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
         keeper: Keeper,
         **arguments: Any,
     ) -> None:
-        self._spec = spec
-        self._scorer = scorer
-        self._recorder = recorder
+        self._spec, self._scorer, self._recorder = spec, scorer, recorder
         self._mixture = mixture
         self.keeper = keeper
         self.ended = ""
@@ -152,8 +150,7 @@ class MultiTaskGRPOTrainer(GRPOTrainer):
         state = self._mixture.state if self._used_up else self._mixture_before
         folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
         save_state(state, folder)
-        if self.ended:
-            note_end(folder, self.ended)
+        note_end(folder, self.ended)
 
     def train(self, *arguments: Any, **keywords: Any) -> Any:
         """TRL's; the first step's time does not include the loading of the model."""

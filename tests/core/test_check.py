@@ -204,3 +204,11 @@ def test_tasks_count_alike_only_in_a_loss_that_adds_up_tokens(report, loss_type,
     found = told(report(normalisation={"task_tokens": "equal"}, grpo={"loss_type": loss_type}))
     assert [line for line in found if "task_tokens" in line and line.startswith(says)] == ([found[0]] if says else [])
     assert len(found) == bool(says)
+
+
+@pytest.mark.parametrize("grpo", [{"trust_remote_code": True}, {"model_init_kwargs": {"trust_remote_code": True}}])
+def test_code_of_a_models_repository_runs_only_where_whoever_runs_the_app_says_so(report, monkeypatch, grpo):
+    (problem,) = [one for one in report(grpo=grpo).errors if one.where == f"grpo.{next(iter(grpo))}"]
+    assert "SIGNALBOX_TRUST_REMOTE_CODE=1" in problem.mend
+    monkeypatch.setenv("SIGNALBOX_TRUST_REMOTE_CODE", "1")
+    assert report(grpo=grpo).errors == ()

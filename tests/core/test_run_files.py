@@ -215,3 +215,26 @@ def test_a_run_cannot_take_the_place_of_what_lies_beside_runs(tmp_path):
         assert made.path.parent == runs_root()
         assert made.id not in ("projects", "uploads", "queue.json")
         assert not made.id.startswith(".")
+
+
+JUDGED = "rewards: {a: [{name: llm_judge, params: {base_url: 'https://judge.test/v1', model: m%s}}]}\n"
+ROWS = {"data/0/rows.jsonl": '{"task": "a", "prompt": "b"}\n'}
+
+
+def test_a_run_whose_reward_would_send_a_key_comes_in_only_where_that_is_allowed_by_name(tmp_path, monkeypatch):
+    spec = "data: {path: data/0/rows.jsonl}\n" + JUDGED % ", api_key_env: MY_KEY"
+    path = packed(tmp_path / "a.zip", {"spec.yaml": spec, **ROWS})
+    with pytest.raises(UserError, match=r"sends the key in MY_KEY to https://judge.test/v1") as told:
+        import_run(path)
+    assert "SIGNALBOX_JUDGE_KEYS='MY_KEY=https://judge.test/v1'" in str(told.value)
+    assert nothing_was_made(tmp_path)
+    monkeypatch.setenv("SIGNALBOX_JUDGE_KEYS", "MY_KEY=https://judge.test/v1")
+    assert import_run(path).spec().rewards["a"][0].name == "llm_judge"
+
+
+def test_a_run_whose_reward_would_send_rows_of_this_machine_is_refused_and_one_with_its_own_rows_is_not(tmp_path):
+    theirs = packed(tmp_path / "a.zip", {"spec.yaml": "data: {path: /etc/hosts}\n" + JUDGED % ""})
+    with pytest.raises(UserError, match="would be read from /etc/hosts here"):
+        import_run(theirs)
+    assert nothing_was_made(tmp_path)
+    import_run(packed(tmp_path / "b.zip", {"spec.yaml": "data: {path: data/0/rows.jsonl}\n" + JUDGED % "", **ROWS}))
