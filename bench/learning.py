@@ -2,8 +2,9 @@
 
 Four tasks of the examples with 12, 12, 48 and 120 rows, whose rewards go to 1, 1, 10 and 100. TRL's way is its
 defaults: rows in their natural proportion, advantages by each group's own spread, all rewards one function that the tag
-routes. Everything else is the same, the number of completions too; so it is where a task is trained alone. Held-out
-rewards are divided by their scale, so that each task's lies between 0 and 1.
+routes; the rows are drawn by our sampler, which keeps that proportion in every batch where TRL's shuffles, so it is TRL
+at its steadiest. Everything else is the same, the number of completions too; so it is where a task is trained alone.
+Held-out rewards are divided by their scale, so that each task's lies between 0 and 1.
 
 A second table is of the switches for tasks with several rewards: each of the four has another one that asks for
 brevity, worth half of its own, and what is told is its own alone.
@@ -125,7 +126,7 @@ def table(rows: Mapping[str, Sequence[Mapping[str, float]]], base: Mapping[str, 
 
 
 def result(root: Path, data: Path, way: str, task: str, seed: int) -> Trained | None:
-    """What came of a run: from its line, or from training it; None where there is no time for more."""
+    """What came of a run: from its line, or from training it; None where nothing is to be trained."""
     spec = spec_of(data, "TRL" if way == ALONE else way, seed, task)
     mark = digest(spec, data)
     for text in RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.exists() else ():
@@ -156,8 +157,8 @@ def of_ways(found: Sequence[Trained], ways: Mapping[str, Any]) -> dict[str, list
 
 
 def digest(spec: RunSpec, data: Path) -> str:
-    """Of everything that a run is trained with, but where its rows lie."""
-    settings = spec.model_dump_json(exclude_unset=True, exclude={"data"})
+    """Of everything that a run is trained and evaluated with, but where its rows lie."""
+    settings = spec.model_dump_json(exclude_unset=True, exclude={"data": {"path": True, "held_out": {"path"}}})
     return hashlib.sha256(settings.encode() + data.read_bytes() + HELD_OUT.read_bytes()).hexdigest()[:16]
 
 
