@@ -210,8 +210,11 @@ def scaled(record: Mapping[str, Any]) -> dict[str, float]:
 
 
 def own(record: Mapping[str, Any]) -> dict[str, float]:
-    """The held-out mean of each task's first reward, before its weight."""
-    return {task["task"]: task["rewards"][0]["mean"] for task in record["tasks"]}
+    """The held-out mean of each task's own reward, before its weight; the other is that for brevity."""
+    return {
+        task["task"]: next(one["mean"] for one in task["rewards"] if one["reward"] != BRIEF["name"])
+        for task in record["tasks"]
+    }
 
 
 def line(name: str, of_seeds: Sequence[Mapping[str, float]], reference: float) -> str:
