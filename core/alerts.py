@@ -194,12 +194,14 @@ def _no_signal(look: _Look) -> Alert | None:
 def _overfitting(look: _Look) -> Alert | None:
     held = look.series.held_out
     steps, values = held.known(Key("reward", look.task))
-    if len(values) < 3:
+    if len(values) < 3 or look.state.name == "early" or not look.state.settled:  # other weights, other totals
         return None
     peak = int(values[:-1].argmax())
     best, now = float(values[peak]), float(values[-1])
-    spread, scored = held.last(Key("reward_std", look.task)), held.last(Key("scored", look.task))
-    error = (spread or 0.0) * np.sqrt(2 / max(1.0, scored or 1.0))
+    spreads, scored = held.known(Key("reward_std", look.task))[1], held.last(Key("scored", look.task))
+    error = float(spreads.max(initial=0.0)) * np.sqrt(
+        2 / max(1.0, scored or 1.0)
+    )  # the last is 0 where all failed alike
     trained, rewards = look.series.train.known(Key("reward", look.task))
     before, since = rewards[trained <= steps[peak]][-RECENT:], rewards[-RECENT:]
     before = before if len(before) else rewards[:RECENT]  # the base was best, before any step

@@ -48,6 +48,11 @@ class EvaluationSettings(SamplingSettings):
     num_generations: int = Field(SAMPLES, ge=1, le=256, description="completions of each row by each model")
     rows_per_task: int | None = Field(None, ge=1, description="at most so many held-out rows of each task; none: all")
 
+    @property
+    def plain(self) -> SamplingSettings:
+        """What a sampler takes of them: how, not what."""
+        return SamplingSettings(**self.model_dump(exclude={"rows_per_task"}))
+
 
 @dataclass(frozen=True)
 class SideAnswers:
@@ -219,7 +224,7 @@ def evaluate(
     started, spec = time.monotonic(), adapter.run.spec()
     rows = held_out_rows(adapter.run, settings.rows_per_task)
     part = _Part(progress or (lambda done, whole: None), cancelled or (lambda: False))
-    plain = SamplingSettings(**settings.model_dump(exclude={"rows_per_task"}))
+    plain = settings.plain
     groups: list[Group] = []
     for side in SIDES:
         model = model_choice(adapter.run) if side == "base" else adapter.model

@@ -161,6 +161,9 @@ def _check_endpoints(spec: RunSpec, strange: Sequence[str], where: str) -> None:
     """
     for route in (route for routes in spec.rewards.values() for route in routes):
         reward = sound(route)
+        if reward is None and {"base_url", "api_key_env"} & set(route.params):
+            what = f"its reward {route.name} names an endpoint, and takes no such parameters as it has."
+            raise UserError(Problem(where, what, "Mend its spec where it comes from, and export it again."))
         if reward is None or reward.deterministic or "base_url" not in reward.parameters.model_fields:
             continue
         asked = reward.parameters(**route.params).model_dump()

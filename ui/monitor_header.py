@@ -166,7 +166,7 @@ def alerts_html(found: Known) -> str:
     if found.series.last is None:
         return ""
     now = "".join(_alert(alert) for alert in found.alerts)
-    if not now:
+    if not now and found.state not in ("lost", "failed"):
         now = f'<p class="sb-note sb-calm">✓ {escape(t("watch.no_alerts"))}</p>'
     past = "".join(_alert(alert) for alert in found.past_alerts)
     if past:

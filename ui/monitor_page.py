@@ -221,10 +221,10 @@ def show(
 ) -> tuple[Any, ...]:
     """What has changed since `seen`, whatever project is open; figures once the browser has `drawn` the rest.
 
-    The newest run where none is named.
+    Where none is named the newest that runs, else the newest.
     """
     lines, look = run_lines(), _comparing(look, others)
-    newest = "" if run_id or not lines else lines[0].id
+    newest = "" if run_id or not lines else next((line for line in lines if line.state == "running"), lines[0]).id
     run_id = run_id or newest
     before = seen or {}
     tokens: dict[str, Any] = {"picker": f"{run_id} {lines}"}

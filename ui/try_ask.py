@@ -152,7 +152,7 @@ def ask(
 def sampling(run: RunFolder, **given: float | None) -> SamplingSettings:
     """The run's own settings with those from fields of a form; what is empty is the run's."""
     try:
-        return evaluation_settings(run.spec(), **given)
+        return evaluation_settings(run.spec(), **given).plain
     except ValidationError as error:
         raise form_faults(error) from None
 

@@ -139,7 +139,7 @@ def _choose(task: TaskRows, per_task: int) -> tuple[Indices, Indices]:
 def _copies_dropped(task: str, dropped: int) -> list[Problem]:
     if not dropped:
         return []
-    return [_warning(f"{dropped} training rows of task {task!r} are left out: their prompts are held out.")]
+    return [_warning(f"rows of task {task!r} that are left out of training, as their prompts are held out: {dropped}.")]
 
 
 def _warning(what: str, mend: str = "") -> Problem:

@@ -11,7 +11,9 @@ from core.series import Series
 from core.task_states import Goal
 
 
-def run(steps=120, entry=lambda step: {}, trainer=lambda step: {}, evaluations=(), reward=None, seed=0):
+def run(
+    steps=120, entry=lambda step: {}, trainer=lambda step: {}, evaluations=(), reward=None, seed=0, stds=(), scored=64
+):
     """A series of one task that learns, but for what the arguments change."""
     rng = np.random.default_rng(seed)
     rewards = reward or (lambda step: 0.2 + 0.5 * step / steps + rng.normal(0, 0.03))
@@ -20,8 +22,8 @@ def run(steps=120, entry=lambda step: {}, trainer=lambda step: {}, evaluations=(
         for step in range(1, steps + 1)
     ]
     held_out = [
-        record(step, [task_entry("math", value, scored=64)], split="held_out", steps=steps)
-        for step, value in evaluations
+        record(step, [task_entry("math", value, scored=scored, reward_std=std)], split="held_out", steps=steps)
+        for (step, value), std in zip(evaluations, stds or [0.2] * len(evaluations), strict=True)
     ]
     return Series.of(lines(held_out + records))
 
@@ -83,6 +85,15 @@ def test_held_out_that_was_best_before_training_is_overfitting_too():
     (alert,) = find_alerts(run(evaluations=[(0, 0.85), (40, 0.6), (80, 0.4), (120, 0.3)]))
     assert alert.kind == "overfitting"
     assert "fell from 0.85 (step 0) to 0.3 while train rose" in alert.reason
+
+
+def test_held_out_of_a_task_that_is_too_young_is_none():
+    assert kinds(run(steps=6, evaluations=[(0, 0.2), (3, 0.7), (6, 0.1)])) == []
+
+
+def test_an_evaluation_where_all_failed_alike_is_no_more_certain_than_the_others():
+    evaluations = [(0, 0.5), (40, 0.6), (120, 0.3)]
+    assert kinds(run(evaluations=evaluations, stds=[0.5, 0.5, 0.0], scored=8)) == []
 
 
 def test_held_out_that_falls_by_less_than_its_noise_is_none():

@@ -232,6 +232,13 @@ def test_a_run_whose_reward_would_send_a_key_comes_in_only_where_that_is_allowed
     assert import_run(path).spec().rewards["a"][0].name == "llm_judge"
 
 
+def test_an_endpoint_does_not_come_in_under_the_cover_of_a_parameter_that_is_wrong(tmp_path):
+    spec = "data: {path: data/0/rows.jsonl}\n" + JUDGED % ", api_key_env: MY_KEY, endpoint: x"
+    with pytest.raises(UserError, match="names an endpoint, and takes no such parameters"):
+        import_run(packed(tmp_path / "a.zip", {"spec.yaml": spec, **ROWS}))
+    assert nothing_was_made(tmp_path)
+
+
 def test_a_run_whose_reward_would_send_rows_of_this_machine_is_refused_and_one_with_its_own_rows_is_not(tmp_path):
     theirs = packed(tmp_path / "a.zip", {"spec.yaml": "data: {path: /etc/hosts}\n" + JUDGED % ""})
     with pytest.raises(UserError, match="would be read from /etc/hosts here"):

@@ -79,6 +79,10 @@ class TestAlerts:
         assert "Mend the reward" in html
         assert "<i>" not in html
 
+    def test_a_lost_run_is_not_well(self):
+        made([record(1, {"math": 0.5})], name="gone", end="lost")
+        assert alerts_html(known("gone")) == ""
+
     def test_nothing_is_said_before_the_first_record_and_all_is_well_after_it(self):
         run = made()
         assert alerts_html(known("one")) == ""
@@ -202,6 +206,10 @@ def test_the_newest_run_is_shown_where_none_is_named():
     made([record(1, {"math": 0.5})], name="20250102-000000-new")
     *parts, run, _, _ = show("any", None, "", "overview", Look(), 1280, "yes")
     assert run == "20250102-000000-new"
+    live = made([record(1, {"math": 0.5})], name="20250101-120000-live", end=None)
+    record_worker(live, os.getpid())
+    *_, found, _, _ = show("any", None, "", "overview", Look(), 1280, "yes")
+    assert found == live.id
     assert "20250102-000000-new" in parts[1]
     *_, run, _, _ = show("any", None, "20250101-000000-old", "overview", Look(), 1280, "yes")
     assert run == gr.skip()

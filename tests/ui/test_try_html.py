@@ -11,6 +11,7 @@ from core.sampling import SamplingSettings
 from core.services import SERVICES
 from core.tries import Answer, Cell, Try, Turn
 from ui import try_evaluate, try_export, try_talk
+from ui.try_ask import sampling
 from ui.try_page import PARTS, show
 from ui.try_state import TRIES, Look, known
 
@@ -129,6 +130,14 @@ class TestExport:
         assert job.wait(60)
         assert "hf_Secret" not in repr(job)
         assert job.state == "failed"
+
+
+def test_what_is_asked_is_sampled_as_the_run_does_where_the_form_says_nothing_else(run):
+    spec = run.spec()
+    run.spec_path.write_text(spec.model_copy(update={"grpo": {**spec.grpo, "top_p": 0.9}}).to_yaml())
+    found = sampling(run, temperature=0.5, max_completion_length=None, seed=3)
+    assert type(found) is SamplingSettings
+    assert (found.temperature, found.top_p, found.seed, found.max_completion_length) == (0.5, 0.9, 3, 12)
 
 
 class TestShow:

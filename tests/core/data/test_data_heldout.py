@@ -62,7 +62,9 @@ def test_copies_of_a_held_out_prompt_leave_training_and_are_told(write, load):
     assert task_counts(data.train) == {"a": 90}
     assert not set(data.train["prompt"]) & set(data.held_out["prompt"])
     (warning,) = data.warnings
-    assert str(warning) == "data.held_out: 5 training rows of task 'a' are left out: their prompts are held out."
+    assert str(warning) == (
+        "data.held_out: rows of task 'a' that are left out of training, as their prompts are held out: 5."
+    )
     assert warning.severity == "warning"
 
 
@@ -98,7 +100,7 @@ def test_held_out_rows_can_be_a_file_of_their_own(write, load):
     assert data.held_out["prompt"][:] == ["a x", "a 3", "new 1"]
     assert "a 3" not in data.train["prompt"][:]
     assert [problem.what for problem in data.warnings] == [
-        "1 training rows of task 'a' are left out: their prompts are held out."
+        "rows of task 'a' that are left out of training, as their prompts are held out: 1."
     ]
 
 
