@@ -148,6 +148,11 @@ def sound(route: Route) -> Reward | None:
         return None
 
 
+def has_schedules(routes: Routes) -> bool:
+    """Whether a weight comes about in the course of a run."""
+    return any(route.schedule is not None for given in routes.values() for route in given)
+
+
 def total_bounds(task: str, table: RoutingTable) -> tuple[float | None, float | None]:
     """The lowest and the highest total that a task can have; None where a reward that counts declares no such end.
 

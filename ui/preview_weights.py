@@ -7,7 +7,7 @@ from html import escape
 
 import gradio as gr
 
-from core.routing import RoutingTable
+from core.routing import RoutingTable, has_schedules
 from core.spec import Normalisation, Route
 from ui.html import LISTEN, attributes, button, swatch
 from ui.preview_state import Choice, Known, owner
@@ -128,7 +128,8 @@ def _choice(name: str, options: Mapping[str, str], value: str) -> str:
 def note_html(now: Known) -> str:
     """Whether something is tried, and what can be done with it."""
     if not now.trial:
-        return f'<p class="sb-note">{escape(t("preview.try_help"))}</p>'
+        whole = f" {t('schedule.whole')}" if has_schedules(now.draft.rewards) else ""
+        return f'<p class="sb-note">{escape(t("preview.try_help") + whole)}</p>'
     keep = button(t("preview.keep"), kind="primary", act="keep")
     back = button(t("preview.undo"), act="undo")
     return f'<div class="sb-trial"><span>{escape(t("preview.trying"))}</span>{keep}{back}</div>'

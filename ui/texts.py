@@ -531,6 +531,7 @@ ENGLISH = {
     "model.not_here.mend": "“{ask}” under “{place}” tells.",
     "model.ask": "Look it up on the Hub",
     "model.asking": "Asking the Hub ...",
+    "schedule.whole": "Rewards with a schedule count with their whole weight here; in a run they begin with another.",
     "forecast.title": "Tasks, and what they would teach",
     "forecast.help": "A forecast samples a few prompts of each task from the model and scores the completions: prompts "
     "whose completions all earn the same teach nothing.",

@@ -8,7 +8,7 @@ from html import escape
 from core.data import task_counts
 from core.forecast import GROUPS, TaskForecast
 from core.jobs import Job
-from core.routing import RoutingTable
+from core.routing import RoutingTable, has_schedules
 from core.services import SERVICES
 from ui.html import button, swatch
 from ui.messages import problem_list
@@ -54,7 +54,8 @@ def _status(now: Known) -> str:
         "completions": made.completions,
     }
     old = "" if now.forecast_fits else f' <span class="sb-warn">{escape(t("forecast.old"))}</span>'
-    return f'<p class="sb-note">{escape(t("forecast.made", **words))}{old} {action} {said}</p>{failed}{stopped}'
+    whole = f" {escape(t('schedule.whole'))}" if has_schedules(now.draft.rewards) else ""
+    return f'<p class="sb-note">{escape(t("forecast.made", **words))}{whole}{old} {action} {said}</p>{failed}{stopped}'
 
 
 def _why_not(now: Known) -> str:

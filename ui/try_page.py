@@ -41,6 +41,8 @@ def _adapters(now: Known) -> gr.Dropdown:
 
 def _head(now: Known) -> str:
     """What is compared; where there is nothing yet, what to do."""
+    if now.gone:
+        return empty(t("watch.gone", run=now.gone))
     if now.run is None:
         return empty(t("try.no_runs"), button(t("try.to_train"), kind="primary", act="page", page="train"))
     if now.adapter is None:
@@ -167,5 +169,7 @@ def show(name: str, seen: Any, run: str | None, adapter: str | None, look: Look)
 
 def _kept(now: Known, run: str, adapter: str | None) -> tuple[Any, Any]:
     """Run and adapter that are shown, where they are not those that were asked for."""
+    if now.gone:
+        return gr.skip(), gr.skip()
     chosen = now.adapter.name if now.adapter else ""
     return gr.skip() if now.id == run else now.id, gr.skip() if chosen == adapter else chosen

@@ -61,6 +61,7 @@ class Known:
         adapters: its own, the newest first.
         adapter: the one chosen; None where there is none.
         look: at its evaluations.
+        gone: the run that was named, where there is none of that name.
     """
 
     runs: tuple[str, ...]
@@ -68,6 +69,7 @@ class Known:
     adapters: tuple[RunAdapter, ...]
     adapter: RunAdapter | None
     look: Look
+    gone: str = ""
 
     @property
     def id(self) -> str:
@@ -91,7 +93,7 @@ class Known:
     def token(self) -> str:
         """Changes with the run, its state and its adapters."""
         names = [(one.name, one.step) for one in self.adapters]
-        return f"{self.id} {self.state} {names} {self.adapter.name if self.adapter else ''}"
+        return f"{self.id} {self.gone} {self.state} {names} {self.adapter.name if self.adapter else ''}"
 
     def job(self, what: str) -> Job | None:
         """A job about this run that runs or ran last."""
@@ -102,6 +104,8 @@ def known(run_id: str | None, adapter_name: str | None, look: Look) -> Known:
     """The run that is named, or the newest that has an adapter; the adapter that is named, or the run's newest."""
     runs = all_runs()
     run = next((one for one in runs if one.id == run_id), None)
+    if run_id and run is None:  # another in its place would be taken for it
+        return Known(tuple(one.id for one in runs), None, (), None, look.of(""), gone=run_id)
     run = run or next((one for one in runs if run_adapters(one)), next(iter(runs), None))
     adapters = tuple(run_adapters(run)) if run else ()
     adapter = next((one for one in adapters if one.name == adapter_name), next(iter(adapters), None))

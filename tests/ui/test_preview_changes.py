@@ -1,5 +1,7 @@
 """A tab is sent only what it has not seen, and the sliders anew where they were drawn without a move of its own."""
 
+from unittest.mock import Mock
+
 import gradio as gr
 import pytest
 
@@ -7,6 +9,7 @@ from core.spec import parse_draft
 from ui.preview_page import PARTS, changes, moved
 from ui.preview_state import Choice, known
 from ui.preview_trials import TRIALS
+from ui.preview_weights import note_html
 
 SKIPPED = gr.skip()
 WEIGHTS = [part.name for part in PARTS].index("weights")
@@ -54,3 +57,12 @@ def test_a_move_of_before_the_end_of_a_trial_draws_them_anew(project, seen, move
     sent = move(seen, seen["drawing"])
     assert sent[WEIGHTS] != SKIPPED
     assert sent[-1]["drawing"] > seen["drawing"]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "told"), [({"schedule": {"kind": "linear", "begin": 1, "end": 4}}, True), ({}, False)]
+)
+def test_a_weight_that_comes_about_in_a_run_is_said_beside_the_sliders(schedule, told):
+    rewards = parse_draft({"rewards": {"math": [{"name": "length", **schedule}]}}, "test")
+    now = Mock(trial=None, draft=rewards)
+    assert ("in a run they begin with another" in note_html(now)) == told

@@ -2,6 +2,7 @@
 
 import re
 
+import gradio as gr
 import pytest
 from toys import make_model, make_run, tagged_rows, write_rows
 
@@ -154,8 +155,13 @@ class TestShow:
         assert 'data-page="train"' in head
 
     def test_an_id_that_leads_out_of_the_root_is_none(self, run):
-        assert known("../toy", "", Look()).id == "toy"
+        assert known("../toy", "", Look()).run is None
         assert known("toy", "../../x", Look()).adapter.name == "adapter"
+
+    def test_a_run_that_is_gone_is_said_and_no_other_takes_its_place(self, run):
+        *_, named, adapter, _ = shown = show("any", None, "deleted", "", Look())
+        assert "There is no run deleted any more." in shown[[part.name for part in PARTS].index("head")]
+        assert (named, adapter) == (gr.skip(), gr.skip())
 
     def test_a_run_whose_rows_are_gone_can_still_be_asked_and_taken_along(self, run, tmp_path):
         (tmp_path / "rows.jsonl").unlink()
