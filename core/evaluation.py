@@ -23,7 +23,7 @@ from core.estimates import Estimate, difference, mean, pass_at_k, rate
 from core.options import grpo_settings
 from core.preview import Group, Preview
 from core.prompts import as_messages, as_text
-from core.routing import RoutingTable, total_bounds
+from core.routing import RoutingTable, check_routes, total_bounds
 from core.run_adapters import SIDES, RunAdapter, Side, model_choice
 from core.run_data import run_rows
 from core.runs import RunFolder, write_atomically
@@ -222,6 +222,8 @@ def evaluate(
         EvaluationCancelled: `cancelled` said so.
     """
     started, spec = time.monotonic(), adapter.run.spec()
+    if wrong := [problem for problem in check_routes(spec.rewards) if problem.severity == "error"]:
+        raise UserError(wrong)  # before the answers are sampled that it could not score
     rows = held_out_rows(adapter.run, settings.rows_per_task)
     part = _Part(progress or (lambda done, whole: None), cancelled or (lambda: False))
     plain = settings.plain

@@ -134,7 +134,7 @@ def _times(found: Known, series: Series) -> list[str]:
     texts = [t("watch.took", time=progress.duration(took))]
     return (
         [t("watch.left", time=progress.duration(left)), *texts]
-        if found.state == "running" and left is not None
+        if found.state == "running" and not found.stopping and left is not None
         else texts
     )
 

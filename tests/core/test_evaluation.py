@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import yaml
 from toys import make_run, tagged_rows, write_rows
 
 from core.errors import UserError
@@ -78,6 +79,16 @@ class TestEvaluate:
         run = make_run(tmp_path / "runs" / "few", model, rows)
         with pytest.raises(UserError, match="no rows are held out"):
             evaluate(find_adapter(run), evaluation_settings(run.spec()), services.sampler, services.preview)
+
+    def test_a_reward_that_is_wrong_is_said_before_anything_is_sampled(self, run, services):
+        document = run.spec().model_dump(mode="json", exclude_unset=True)
+        document["rewards"]["short"][0]["params"]["endpoint"] = "x"
+        run.spec_path.write_text(yaml.safe_dump(document))
+        told = []
+        settings = evaluation_settings(run.spec())
+        with pytest.raises(UserError, match="endpoint"):
+            evaluate(find_adapter(run), settings, services.sampler, services.preview, lambda *done: told.append(done))
+        assert told == []
 
     @pytest.mark.parametrize("change", [{"rows": 3}, {"time": "x"}, {"highest": []}, {"settings": {"seed": -1}}])
     def test_a_file_that_is_none_is_said(self, tmp_path, change):

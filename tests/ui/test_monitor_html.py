@@ -46,6 +46,10 @@ class TestStatus:
         assert 'data-act="stop"' in html
         assert 'data-act="kill"' in html
         assert 'data-act="resume"' not in html
+        run.stop_path.write_text(json.dumps({"attempt": 1}))
+        html = status_html(known("one"))
+        assert "stopping" in html
+        assert "left" not in html, "it will not do the steps that are left"
 
     @pytest.mark.parametrize(("step", "said"), [(20, True), (40, True), (19, False)])
     def test_a_running_one_says_that_held_out_rows_are_scored(self, step, said):
