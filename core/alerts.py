@@ -198,10 +198,9 @@ def _overfitting(look: _Look) -> Alert | None:
         return None
     peak = int(values[:-1].argmax())
     best, now = float(values[peak]), float(values[-1])
-    spreads, scored = held.known(Key("reward_std", look.task))[1], held.last(Key("scored", look.task))
-    error = float(spreads.max(initial=0.0)) * np.sqrt(
-        2 / max(1.0, scored or 1.0)
-    )  # the last is 0 where all failed alike
+    # The widest of all evaluations: the last one's spread is 0 where all failed alike.
+    spread = float(held.known(Key("reward_std", look.task))[1].max(initial=0.0))
+    error = spread * np.sqrt(2 / max(1.0, held.last(Key("scored", look.task)) or 1.0))
     trained, rewards = look.series.train.known(Key("reward", look.task))
     before, since = rewards[trained <= steps[peak]][-RECENT:], rewards[-RECENT:]
     before = before if len(before) else rewards[:RECENT]  # the base was best, before any step

@@ -173,13 +173,13 @@ def _check_model(name: str) -> list[Problem]:
 
 def _check_remote_code(grpo: Mapping[str, Any]) -> list[Problem]:
     """Code of a model's repository runs with the user's rights, and a spec may be anybody's."""
+    if os.environ.get(TRUST) == "1":
+        return []
     loading = grpo.get("model_init_kwargs")
     asked = {
         "trust_remote_code": grpo.get("trust_remote_code"),
         "model_init_kwargs": loading.get("trust_remote_code") if isinstance(loading, Mapping) else None,
     }
-    if os.environ.get(TRUST) == "1":
-        return []
     what = "code of the model's repository would run on this machine, outside of the sandbox."
     mend = f"Where you trust it, start the app with {TRUST}=1; else leave trust_remote_code out."
     return [Problem(f"grpo.{name}", what, mend) for name, value in asked.items() if value]
