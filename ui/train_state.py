@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 
 from core.check import Report
 from core.data import task_counts
 from core.errors import Problem
 from core.forecast import FILE, Forecast, forecast_token, job_name, kept_forecast
 from core.jobs import Job
+from core.model_card import is_folder
 from core.model_facts import CONFIG, local_file
 from core.preflight import Finding, Preflight, preflight
 from core.probes import TaskProbes
@@ -99,7 +99,7 @@ class Known:
     def _of_lookup(self) -> list[Finding]:
         """Of a model that is not here: what the Hub said of it, or that nobody asked yet."""
         model = self.draft.model
-        if "/" not in model or Path(model).expanduser().is_dir() or local_file(model, CONFIG) is not None:
+        if "/" not in model or is_folder(model) or local_file(model, CONFIG) is not None:
             return []
         if self.lookup is not None:
             return [Finding(problem, "train") for problem in self.lookup.problems]

@@ -127,6 +127,8 @@ def test_a_model_that_is_not_here_is_a_warning_until_the_hub_was_asked_about_it(
     assert findings() == [answer]
     now.project.change(lambda draft: draft.model_copy(update={"model": "nobody/else"}))
     assert [problem.severity for problem in findings()] == ["warning"]
+    now.project.change(lambda draft: draft.model_copy(update={"model": "./not/there"}))
+    assert findings() == [], "a folder is no id: that it is missing is said of it elsewhere"
 
 
 def test_a_search_leaves_what_matches_and_opens_it(now):
