@@ -97,8 +97,14 @@ def number(value: float | None, sign: bool = False) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A share in whole percent, or a dash for what does not exist."""
-    return "-" if value is None else f"{value:.0%}"
+    """A share in whole percent, below one of them by its first digit; a dash for what does not exist.
+
+    >>> [percent(share) for share in (0.0, 0.0004, 0.126, 1.0, None)]
+    ['0%', '0.04%', '13%', '100%', '-']
+    """
+    if value is None:
+        return "-"
+    return f"{100 * value:.1g}%" if 0 < value < 0.01 else f"{value:.0%}"
 
 
 def duration(seconds: float | None) -> str:

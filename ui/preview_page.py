@@ -78,7 +78,7 @@ PARTS = (
     Part("status", lambda now, _: status_token(now), lambda now, _: status_html(now)),
     Part("found", lambda now, _: str(_shown(now)), lambda now, _: gr.Column(visible=_shown(now))),
     Part("bring", lambda now, _: f"{now.project.name} {_begun(now)}", lambda now, _: _sources(now)),
-    Part("overview", _of_task, lambda now, choice: overview_html(now.reports, choice, now.colours)),
+    Part("overview", _of_task, overview_html),
     Part("shares", lambda now, _: now.token, lambda now, _: share_figure(now.reports, now.colours)),
     Part("note", lambda now, _: now.token, lambda now, _: note_html(now)),
     Part("weights", _weights_token, lambda now, choice: weights_html(now, choice)),

@@ -5,44 +5,103 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from core.preview_mix import TaskInRun
 from core.preview_report import PairReport, RewardReport, TaskReport
 from core.progress import percent
 from ui.html import attributes, button, figure, swatch
 from ui.messages import problem_list
-from ui.preview_state import Choice
+from ui.preview_state import Choice, Known
 from ui.preview_tables import table_html
 from ui.texts import t
 
+_NONE = '<td class="number">-</td>'
 
-def overview_html(reports: Sequence[TaskReport], choice: Choice, colours: Mapping[str, str]) -> str:
-    """A line for each task, which shows only its samples on a click."""
-    columns = (
-        t("preview.groups"),
-        t("preview.no_spread"),
-        t("preview.mean"),
-        t("preview.unscored"),
-        t("preview.share"),
-    )
-    lines = "".join(_task_line(report, choice, colours.get(report.task, "")) for report in reports)
+
+def overview_html(now: Known, choice: Choice) -> str:
+    """A line for each task, which shows only its samples on a click; beside it what a run would make of it."""
+    columns = [t("preview.groups"), t("preview.no_spread"), t("preview.mean"), t("preview.unscored")]
+    columns += [t("preview.batches")] if now.in_run else []
+    columns += [t("preview.share")] + ([t("preview.first_share")] if now.at_first else [])
+    reports = {report.task: report for report in now.reports}
+    there = {task.task: task for task in now.in_run}
+    first = {task.task: task.signal for task in now.at_first}
+    lines = ""
+    for task in dict.fromkeys([*reports, *there]):
+        cells = _sample_cells(reports.get(task)) + (_batches(there.get(task)) if there else "")
+        share = reports[task].share if task in reports else None
+        cells += _share(share, now.colours.get(task)) + (
+            _share(first.get(task), now.colours.get(task)) if first else ""
+        )
+        lines += f"<tr{_here(choice, task)}>{_task(task, task in reports, now)}{cells}</tr>"
     every = button(t("preview.show_all"), kind="link", act="task", task="") if choice.task else ""
     table = table_html(t("column.task"), columns, lines, kind="sb-overview")
-    return f'{table}<p class="sb-note">{escape(t("preview.overview_help"))} {every}</p>'
+    help = t("preview.overview_help") + " " + (t("preview.of_run") if now.in_run else t("preview.of_samples"))
+    return f'{table}<p class="sb-note">{escape(help)} {every}</p>{_moving(now)}'
 
 
-def _task_line(report: TaskReport, choice: Choice, colour: str) -> str:
-    here = str(choice.task == report.task).lower()
+def _here(choice: Choice, task: str) -> str:
+    return f' aria-selected="{str(choice.task == task).lower()}"'
+
+
+def _task(task: str, sampled: bool, now: Known) -> str:
+    """The head of a task's line; without samples there is nothing to show on a click."""
+    name = f"{swatch(now.colours.get(task, ''))}{escape(task)}"
+    if not sampled:
+        return f'<th scope="row">{name}</th>'
+    return f'<th scope="row" class="task" tabindex="0" role="button" {attributes(act="task", task=task)}>{name}</th>'
+
+
+def _sample_cells(report: TaskReport | None) -> str:
+    if report is None:
+        return f'<td class="number">0</td>{3 * _NONE}'
     flat = round(report.flat_share * report.groups)
-    spread = f"{flat} ({percent(report.flat_share)})"
     worry = ' class="sb-warn"' if report.flat_share > 0.5 else ""
+    spread = f"<span{worry}>{flat} ({percent(report.flat_share)})</span>"
     lost = f'<span class="sb-bad">{report.unscored}</span>' if report.unscored else "0"
-    width = f"--w:{report.share or 0:.1%};--c:{colour or 'gray'}"
-    return (
-        f'<tr aria-selected="{here}"><th scope="row" class="task" tabindex="0" role="button" '
-        f"{attributes(act='task', task=report.task)}>{swatch(colour)}{escape(report.task)}</th>"
-        f'<td class="number">{report.groups}</td><td class="number"><span{worry}>{escape(spread)}</span></td>'
-        f'<td class="number">{figure(report.mean)}</td><td class="number">{lost}</td>'
-        f'<td class="number sb-share" style="{width}">{percent(report.share)}</td></tr>'
-    )
+    cells = (str(report.groups), spread, figure(report.mean), lost)
+    return "".join(f'<td class="number">{cell}</td>' for cell in cells)
+
+
+def _batches(task: TaskInRun | None) -> str:
+    """A task's part of the batches, and how far it may fall."""
+    if task is None:
+        return f'<td class="number" title="{escape(t("preview.no_rows"), quote=True)}">-</td>'
+    least = f' <span class="sb-note">{escape(t("preview.least", part=percent(task.least)))}</span>'
+    return f'<td class="number">{percent(task.share)}{least if task.least < task.share else ""}</td>'
+
+
+def _share(part: float | None, colour: str | None) -> str:
+    width = f"--w:{part or 0:.1%};--c:{colour or 'gray'}"
+    return f'<td class="number sb-share" style="{width}">{percent(part)}</td>'
+
+
+def _moving(now: Known) -> str:
+    """What the run's settings do to these figures while it goes on, and a task that another drowns."""
+    if not now.in_run:
+        return ""
+    mixing, found = now.draft.mixing, []
+    if len(now.in_run) > 1 and mixing.adapt != "none":
+        found.append(t(f"adapt.{mixing.adapt}"))
+    if len(now.in_run) > 1 and now.draft.convergence.freeze:
+        found.append(t("preview.freeze"))
+    if mixing.resample:
+        found.append(_resampling(now))
+    drowned = [task for task in now.in_run if task.is_drowned]
+    warning = "".join(f'<p class="sb-warn">{escape(_drowned(task))}</p>' for task in drowned)
+    return warning + "".join(f'<p class="sb-note">{escape(text)}</p>' for text in found)
+
+
+def _resampling(now: Known) -> str:
+    """What sampling in the place of groups without spread leaves of them, and what it costs."""
+    more = sum(task.resampled or 0.0 for task in now.in_run)
+    if not more:
+        return t("preview.resample_none")
+    left = ", ".join(f"{task.task} {percent(task.flat_share)}" for task in now.in_run if task.resampled)
+    return t("preview.resample", more=percent(more), left=left)
+
+
+def _drowned(task: TaskInRun) -> str:
+    return t("preview.drowned", task=task.task, signal=percent(task.signal), share=percent(task.share))
 
 
 def details_html(reports: Sequence[TaskReport], colours: Mapping[str, str]) -> str:

@@ -3,13 +3,14 @@ that are tried on it without being kept."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 from core.check import Report
 from core.data import task_counts
 from core.preview import Group, Preview, read_groups
+from core.preview_mix import TaskInRun, at_first, tasks_in_run
 from core.preview_report import TaskReport, task_reports
 from core.projects import Project
 from core.readiness import report
@@ -94,14 +95,42 @@ class Known:
     @cached_property
     def colours(self) -> dict[str, str]:
         """The colour of each task: those of the data first."""
+        return task_colours(self._counts, self.scored.preview.tasks if self.scored.preview else ())
+
+    @cached_property
+    def _counts(self) -> dict[str, int]:
+        """Rows to train on of each task; none where they cannot be read."""
         data = rows_report(self.draft).data
-        there = self.scored.preview.tasks if self.scored.preview else ()
-        return task_colours(task_counts(data.train) if data else (), there)
+        return task_counts(data.train) if data else {}
+
+    @cached_property
+    def in_run(self) -> tuple[TaskInRun, ...]:
+        """What a run would make of the samples under what is tried; empty where no sampled task has rows."""
+        return self._in_run(self.preview)
+
+    @cached_property
+    def at_first(self) -> tuple[TaskInRun, ...]:
+        """The same with the weights of a run's first step; empty where no weight of a sampled task moves."""
+        if self.preview is None:
+            return ()
+        first = at_first(self.preview)
+        return () if first is self.preview else self._in_run(first)
+
+    def _in_run(self, found: Preview | None) -> tuple[TaskInRun, ...]:
+        if found is None or not set(found.tasks) & set(self._counts):
+            return ()
+        tried = self.draft.model_copy(update={"normalisation": self.normalisation})
+        return tuple(tasks_in_run(self._counts, tried, found.signals(self.normalisation)))
 
     @cached_property
     def reports(self) -> tuple[TaskReport, ...]:
-        """What the samples say of each task under what is tried."""
-        return tuple(task_reports(self.preview, self.normalisation)) if self.preview else ()
+        """What the samples say of each task under what is tried; its share of the signal is that in a run, where there
+        are rows to make one of."""
+        found = task_reports(self.preview, self.normalisation) if self.preview else ()
+        if not self.in_run:
+            return tuple(found)
+        signal = {task.task: task.signal for task in self.in_run}
+        return tuple(replace(report, share=signal.get(report.task)) for report in found)
 
     def reports_of(self, task: str) -> tuple[TaskReport, ...]:
         """Of one task, or of all where none is named."""

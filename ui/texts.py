@@ -316,7 +316,23 @@ ENGLISH = {
     "preview.share": "Share of the signal",
     "preview.show_all": "Show all tasks",
     "preview.overview_help": "Click a task to see only its samples. Groups without spread teach nothing; the "
-    "signal is the summed |advantage| of all samples as one batch.",
+    "signal is the summed |advantage|.",
+    "preview.of_samples": "Shares of the signal are those of the samples as one batch.",
+    "preview.of_run": "Shares of the signal are those in a batch that is mixed as a run begins, by these samples.",
+    "preview.batches": "Share of the batches",
+    "preview.least": "at least {part}",
+    "preview.first_share": "Signal at step 1",
+    "preview.no_rows": "There are no rows of this task to train on.",
+    "adapt.progress": "mixing.adapt: progress: shares of the batches follow where rewards move and groups have "
+    "spread, each as far down as the table says.",
+    "adapt.worst": "mixing.adapt: worst: shares of the batches follow the task that is worst off, each as far "
+    "down as the table says.",
+    "preview.freeze": "convergence.freeze: a task that has converged keeps a tenth of its share.",
+    "preview.resample": "mixing.resample: about {more} more prompts a step are sampled in the place of groups without "
+    "spread. Trained on without spread then: {left}.",
+    "preview.resample_none": "mixing.resample: no prompt would be sampled in the place of another by these samples.",
+    "preview.drowned": "{task} would get {signal} of the signal for {share} of the batches. task_scale: batch makes "
+    "both alike.",
     "preview.mean_score": "Mean",
     "preview.scored": "Scored",
     "preview.errors": "Errors",

@@ -2,10 +2,13 @@
 
 import re
 from dataclasses import replace
+from html import escape, unescape
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 import pytest
+from toys import write_rows
 
 from core.comparison import compare
 from core.preview import Group, preview
@@ -77,8 +80,10 @@ class TestHostileText:
 
     def test_it_stays_text_in_reports(self, found):
         reports = task_reports(found, NORMALISATION)
-        assert is_text(overview_html(reports, Choice(), COLOURS))
         assert is_text(details_html(reports, COLOURS))
+
+    def test_it_stays_text_in_the_overview(self, now):
+        assert is_text(overview_html(now, Choice()))
 
     def test_it_stays_text_among_weights(self, now):
         assert is_text(weights_html(now, Choice()))
@@ -131,6 +136,75 @@ class TestTables:
         html = tables(found, Choice(task="sum", by="total"))
         pushed = [float(text) for text in re.findall(r">([+-][\d.]+)</td>", html)]
         assert all(one >= other for one, other in pairwise(pushed[:3]))
+
+
+class TestOverview:
+    """What a run would make of the samples, where there are rows to make one of."""
+
+    GROUPS = tuple(
+        Group({"task": task, "prompt": f"{n}?", "answer": str(n)}, (str(n), "no", "no", str(n)))
+        for n, task in enumerate(["sum", "sum", HOSTILE])
+    )
+    ROUTES: ClassVar = {"sum": [{"name": "number", "weight": 100}], "default": [{"name": "exact_match"}]}
+
+    @pytest.fixture
+    def overview(self, project, scorer, tmp_path):
+        def overview(tasks=("sum", "sum", "sum", HOSTILE, "later"), **parts):
+            rows = [{"task": task, "prompt": f"row {n}?", "answer": "1"} for n, task in enumerate(tasks)]
+            data = {"path": str(write_rows(tmp_path / "rows.jsonl", rows)), "held_out": {"rows_per_task": 0}}
+            plan = {"rewards": self.ROUTES, "data": data, "mixing": {"strategy": "natural"}, **parts}
+            draft = parse_draft(plan, "test")
+            scored = Scored(preview(self.GROUPS, draft, scorer), True, None)
+            return overview_html(Known(project, draft, scored, Trial()), Choice())
+
+        return overview
+
+    def test_it_shows_each_task_s_share_of_the_batches_and_of_the_signal_in_them(self, overview):
+        lines = cells(overview())
+        assert list(lines) == ["sum", HOSTILE, "later"]
+        assert [line[-2] for line in lines.values()] == ["60%", "20%", "20%"]
+        assert [line[-1] for line in lines.values()] == ["75%", "25%", "-"]
+        assert lines["later"][:4] == ["0", "-", "-", "-"]
+
+    def test_a_sampled_task_without_rows_has_no_part_in_a_run(self, overview):
+        lines = cells(overview(("sum", "other")))
+        assert lines[HOSTILE][-2:] == ["-", "-"]
+        assert lines["sum"][-2:] == ["50%", "100%"]
+
+    def test_where_no_sampled_task_has_rows_the_samples_are_the_batch(self, overview):
+        alone = overview(("other",))
+        assert cells(alone)["sum"][-1] == "67%"
+        assert "samples as one batch" in alone
+        assert "mixed as a run begins" in overview()
+
+    def test_what_moves_shares_during_a_run_is_said(self, overview):
+        assert not re.search("adapt|freeze|resample|at least", overview())
+        moving = overview(mixing={"strategy": "natural", "adapt": "worst", "floor": 0.5, "resample": 1})
+        assert cells(moving)["sum"][-2] == "60% at least 30%"
+        assert "mixing.adapt: worst" in moving
+        assert "no prompt would be sampled in the place of another" in moving
+        assert "convergence.freeze" in overview(convergence={"freeze": True})
+
+    def test_a_schedule_shows_the_signal_at_the_first_step(self, overview):
+        assert "Signal at step 1" not in overview()
+        late = {"name": "number", "weight": 100, "schedule": {"kind": "step", "at": 9, "start": 0}}
+        lines = cells(overview(rewards={**self.ROUTES, "sum": [late, {"name": "exact_match", "weight": 0}]}))
+        assert [line[-2:] for line in lines.values()] == [["75%", "0%"], ["25%", "100%"], ["-", "-"]]
+
+    def test_a_task_that_another_drowns_is_named(self, overview):
+        assert "task_scale" not in overview()
+        drowned = overview(normalisation={"scale_rewards": "none"})
+        assert f"{escape(HOSTILE)} would get 0.3% of the signal for 20% of the batches" in drowned
+        assert "task_scale" not in overview(normalisation={"scale_rewards": "none", "task_scale": "batch"}).lower()
+
+
+def cells(table):
+    """The texts of each line of a table, by that of its head."""
+    found = {}
+    for line in re.findall("<tr.*?</tr>", table)[1:]:
+        head, *rest = [unescape(re.sub("<[^>]*>", "", cell)) for cell in re.findall("<t[dh].*?</t[dh]>", line)]
+        found[head] = rest
+    return found
 
 
 class TestFigures:
