@@ -33,6 +33,7 @@ from core.runs import PROJECT, RunFolder, create_run, state
 from core.spec import RunSpec, parse_spec, read_spec
 
 SEEDS = (1, 2, 3)
+MORE_SEEDS = (4, 5, 6)
 ROWS = {"math": 12, "code": 12, "sentiment": 48, "json": 120}
 SCALE = {"math": 1.0, "code": 1.0, "sentiment": 10.0, "json": 100.0}
 NATURAL = {"mixing": {"strategy": "natural"}}
@@ -53,6 +54,7 @@ OF_TWO: Mapping[str, Mapping[str, Any]] = {
     "two rewards, GDPO, by spread": {"multi_objective_aggregation": GDPO, "objective_weights": "spread"},
     "two rewards, GDPO, conflict: 0.5": {"multi_objective_aggregation": GDPO, "conflict": 0.5},
 }
+MORE = ("two rewards", "two rewards, GDPO, by spread")  # which of the two is the better default takes more seeds
 ALONE = "alone"
 STEPS = 24
 BENCH = PROJECT / "bench"
@@ -86,6 +88,7 @@ def main(root: Path) -> None:
     data = write_rows(root)
     wanted = [(way, "", seed) for seed in SEEDS for way in (*WAYS, *OF_TWO)]
     wanted += [(ALONE, task, seed) for seed in SEEDS for task in ROWS]
+    wanted += [(way, "", seed) for seed in MORE_SEEDS for way in MORE]
     found = [one for place in wanted if (one := result(root, data, *place)) is not None]
     print(
         f"Held-out reward after {STEPS} steps of 32 completions, embedded model; mean ± standard deviation over seeds."

@@ -172,20 +172,20 @@ def heat_figure(series: Series, frame: Frame) -> Figure | None:
     same = near(spans)
     scale = {task: 1.0 if same else float(np.abs(values).max(initial=0.0)) or 1.0 for task, values in known.items()}
     tasks = list(reversed(series.tasks))
-    centres = (edges[:-1] + 1 + edges[1:]) / 2
+    middles = ((edges[:-1] + 1 + edges[1:]) / 2).round().astype(int).tolist()
     unit = t("plot.reward") if same else t("plot.share_of_best")
     trace = {
         "type": "heatmap",
-        "x": centres.tolist(),
+        "x": edges.tolist(),  # a cell ends at its last step, so that the axis cuts none
         "y": list(range(len(tasks))),  # names that are shortened alike would be one row
-        "text": [[escape(task)] * len(centres) for task in tasks],
+        "text": [[escape(task)] * len(middles) for task in tasks],
         "z": [rounded(cells[task] / scale[task]) for task in tasks],
-        "customdata": [rounded(cells[task]) for task in tasks],
+        "customdata": [list(zip(rounded(cells[task]), middles, strict=True)) for task in tasks],
         "colorscale": "Cividis",
         "xgap": 0,
         "ygap": 2,
         "colorbar": {"title": {"text": unit, "side": "right"}, "thickness": 12, "len": 1.0, "nticks": 4},
-        "hovertemplate": f"%{{text}}<br>{t('plot.step')} %{{x:.0f}}: %{{customdata:.4~g}}<extra></extra>",
+        "hovertemplate": f"%{{text}}<br>{t('plot.step')} %{{customdata[1]}}: %{{customdata[0]:.4~g}}<extra></extra>",
     }
     if same and spans:
         low, high = axis_range(min(low for low, _ in spans), max(high for _, high in spans), True)

@@ -30,6 +30,7 @@ from ui.frame import IN_TURN, QUIET, SHOWING, View
 from ui.html import LISTEN, READ, empty, live_html, said
 from ui.monitor_state import Known, Look, known
 from ui.monitor_table import reasons_html, table_html
+from ui.monitor_weights import weights_figure, weights_html, weights_note
 from ui.parts import Part
 from ui.plots import Figure, plot
 from ui.texts import t
@@ -68,11 +69,15 @@ def _figure(name: str, tab: str, make: Callable[..., Any]) -> TabPart:
     """A figure of the run's series in the page's colours and steps."""
     return TabPart(
         name,
-        lambda now, look, width: f"{now.figures_token} {look.span} {now.frame(look, width).columns}",
+        _figure_token,
         lambda now, look, width: _shown(make(now.series, now.colours, now.frame(look, width))),
         tab,
         figure=True,
     )
+
+
+def _figure_token(now: Known, look: Look, width: int) -> str:
+    return f"{now.figures_token} {look.span} {now.frame(look, width).columns}"
 
 
 def _shown(figure: Figure | None) -> gr.Plot:
@@ -93,6 +98,10 @@ def _errors(now: Known, look: Look, width: int) -> gr.Plot:
     return _shown(monitor_training.errors_figure(now.series, now.colours, now.frame(look, width)))
 
 
+def _weights(now: Known, look: Look, width: int) -> gr.Plot:
+    return _shown(weights_figure(now, now.colours, now.frame(look, width)))
+
+
 def _alerts_token(now: Known, look: Look, width: int) -> str:
     return f"{now.figures_token} {now.state} {[alert.place for alert in now.alerts]} {len(now.past_alerts)}"
 
@@ -105,11 +114,13 @@ PARTS = (
         lambda now, look, _: f"{look.span} {look.overlay}",
         lambda now, look, _: monitor_header.tools_html(look),
     ),
-    TabPart("table", _alerts_token, lambda now, *_: table_html(now), "overview"),
+    TabPart("table", _alerts_token, lambda now, *_: table_html(now) + weights_note(now), "overview"),
     _figure("heat", "overview", lambda series, colours, frame: monitor_figures.heat_figure(series, frame)),
     _figure("curves", "overview", monitor_figures.reward_figure),
     TabPart("overlay", _overlay_token, _overlay, "overview", figure=True),
     _figure("parts", "parts", monitor_figures.parts_figure),
+    TabPart("moving", lambda now, *_: now.figures_token, lambda now, *_: weights_html(now), "parts"),
+    TabPart("weights", _figure_token, _weights, "parts", figure=True),
     _figure("signal", "signal", monitor_training.signal_figure),
     TabPart("errors", lambda now, look, _: f"{now.figures_token} {look.span}", _errors, "signal", figure=True),
     TabPart("reasons", lambda now, *_: now.figures_token, lambda now, *_: reasons_html(now), "signal"),
@@ -201,6 +212,9 @@ def _build_tab(name: str, made: dict[str, Any]) -> None:
         made[html[name]] = gr.HTML("", elem_id=f"run-{html[name]}", js_on_load=js[name], elem_classes="live")
     for figure in figures.get(name, ()):
         made[figure] = gr.Plot(show_label=False, container=False, elem_id=figure, visible=False)
+    if name == "parts":
+        made["moving"] = gr.HTML("", elem_id="weights-that-move")
+        made["weights"] = gr.Plot(show_label=False, container=False, elem_id="weights", visible=False)
     if name == "signal":
         made["reasons"] = gr.HTML("", elem_id="error-reasons")
     if name == "log":

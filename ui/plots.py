@@ -233,6 +233,7 @@ def _axes(n: int, part: Panel, frame: Frame, domain: tuple[Any, Any], extent: tu
         "anchor": f"x{suffix}",
         "range": [0, 101] if part.percent else list(axis_range(*extent, part.from_zero)),
         "title": {"text": part.y_title, "standoff": 4},
+        "ticklabelstandoff": 6,  # clear of marks at the first step
         "nticks": 5,
     }
     return {f"xaxis{suffix}": x, f"yaxis{suffix}": y}

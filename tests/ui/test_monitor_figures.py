@@ -142,8 +142,9 @@ class TestHeatMap:
         figure = drawn(MAKERS["heat"], *records, frame=Frame(0, 4, 4, "run"))
         rows = figure["layout"]["yaxis"]["ticktext"]
         cells = dict(zip(rows, figure["data"][0]["customdata"], strict=True))
-        assert cells["math"] == [0.25, 0.5, 0.75, 1.0]
-        assert cells["code"] == [None, 1.0, None, None]
+        assert cells["math"] == [(0.25, 1), (0.5, 2), (0.75, 3), (1.0, 4)]
+        assert figure["data"][0]["x"] == [0, 1, 2, 3, 4], "a cell ends at its step"
+        assert [value for value, _ in cells["code"]] == [None, 1.0, None, None]
 
     def test_the_first_task_is_on_top(self):
         figure = drawn(MAKERS["heat"], *RECORDS)

@@ -2,10 +2,11 @@
 
 import json
 import os
+import re
 
 import gradio as gr
 import pytest
-from toy_runs import append, make_run, record, reward_entry, scored_batch, task_entry
+from toy_runs import append, make_run, record, reward_entry, scored_batch, spec_document, task_entry
 
 from core.completions import Wanted
 from core.run_list import run_lines
@@ -18,6 +19,8 @@ from ui.monitor_log import LOG_LINES, log_tail
 from ui.monitor_page import PARTS, show
 from ui.monitor_state import Look, known
 from ui.monitor_table import reasons_html, table_html
+from ui.monitor_weights import weights_figure, weights_html, weights_note
+from ui.plots import Frame
 from ui.theme import task_colour
 
 
@@ -131,6 +134,48 @@ class TestTable:
     def test_a_task_name_is_text(self):
         made([record(1, {"<b>x</b>": 0.5})])
         assert "<b>x</b>" not in table_html(known("one"))
+
+
+class TestWeights:
+    """Weights that come about during a run."""
+
+    def gated(self, *weights, name="one"):
+        """A run whose second reward of math waits for the first; its weight at each step."""
+        document = spec_document(["math", "code"])
+        gate = {"kind": "gate", "reward": "exact_match", "above": 0.8}
+        document["rewards"]["math"] = [{"name": "exact_match"}, {"name": "number", "weight": 2, "schedule": gate}]
+        rows = [
+            [
+                task_entry("math", 0.5)
+                | {"rewards": [reward_entry("exact_match", 0.5), reward_entry("number", 0.5, weight=weight)]},
+                task_entry("code", 0.5, ["exact_match"]),
+            ]
+            for weight in weights
+        ]
+        make_run(runs_root() / name, [record(n, row) for n, row in enumerate(rows, 1)], document)
+        return known(name)
+
+    def test_they_say_what_they_are_where_they_end_and_what_they_wait_for(self):
+        html = weights_html(self.gated(0.0, 0.0, 0.0, 0.0, 0.0))
+        assert re.findall(r'<td class="number">([^<]*)</td>', html) == ["0", "2"]
+        assert "once the mean of exact_match over five batches reaches 0.8; it is 0.5" in html
+        assert "since step 2" in weights_html(self.gated(0.0, 2.0, 2.0, name="opened"))
+
+    def test_a_note_says_that_curves_are_not_the_same_measure_until_all_have_come(self):
+        assert "not the same measure" in weights_note(self.gated(0.0, 0.0))
+        assert weights_note(self.gated(0.0, 2.0, name="opened")) == ""
+
+    def test_the_figure_draws_the_tasks_in_which_one_moves(self):
+        found = self.gated(0.0, 2.0, 2.0)
+        figure = weights_figure(found, found.colours, Frame(0, 3, 4, "run"))
+        assert [trace["y"] for trace in figure["data"] if trace["x"] != [None]] == [[1, 1, 1], [0, 2, 2]]
+        assert [note["text"] for note in figure["layout"]["annotations"]] == ["<b>math</b>"]
+
+    def test_a_run_without_schedules_says_nothing_of_them(self):
+        made([record(1, {"math": 0.5})], name="plain")
+        found = known("plain")
+        assert (weights_html(found), weights_note(found)) == ("", "")
+        assert weights_figure(found, found.colours, Frame(0, 3, 4, "run")) is None
 
 
 class TestReasons:
