@@ -28,6 +28,7 @@ Kind = Literal[
     "gradient",
     "nan",
     "silent",
+    "unread",
 ]
 
 STARTING_S = 300.0  # in which a worker that has just been started loads its model and makes its first step
@@ -88,7 +89,7 @@ def find_alerts(series: Series, goals: Mapping[str, Goal] | None = None) -> list
         goals: what each task is trained for (`task_states.goals`).
     """
     goals = goals or {}
-    found = [check(series) for check in (_nan, _kl, _gradient)]
+    found = [check(series) for check in (_unread, _nan, _kl, _gradient)]
     by_task = states(series.train, series.tasks, goals)
     for task in series.tasks:
         top = goals[task].top if task in goals and by_task[task].settled else None
@@ -279,6 +280,15 @@ def _explosion(train: Columns, name: str, least: float) -> str:
     if now <= max(EXPLOSION * before, least):
         return ""
     return f"{now:.3g}, and {before:.3g} in the steps before"
+
+
+def _unread(series: Series) -> Alert | None:
+    """Lines of metrics.jsonl that are no records: a hole in every curve that nobody would see."""
+    if not series.broken:
+        return None
+    lines = "1 line is no record" if series.broken == 1 else f"{series.broken} lines are no records"
+    reason = f"{lines} in metrics.jsonl, first line {series.first_broken}: what they said is missing from all curves."
+    return Alert("unread", series.step, reason, TRY["unread"])
 
 
 def _nan(series: Series) -> Alert | None:

@@ -82,24 +82,31 @@ PARSE = pa.json.ParseOptions(explicit_schema=SCHEMA, unexpected_field_behavior="
 READ = pa.json.ReadOptions(block_size=BLOCK_BYTES)
 
 
-def read_lines(lines: bytes, train: Columns, held_out: Columns) -> None:
+def read_lines(lines: bytes, train: Columns, held_out: Columns) -> list[int]:
     """Append the records in whole lines to the columns of their split.
 
     Per step: `reward`, `seconds/<phase>`, `memory/<kind>` and TRL's own names. Per task: the fields in `TASK`. Per
     reward of a task: those in `REWARD`. A line that is no record is passed over: a disk that was full may leave one.
+
+    Returns:
+        the numbers of those that were passed over, from 0; blank ones are not told.
     """
     try:
-        table = _table(lines)
+        table, broken = _sound(_table(lines)), []
     except pa.ArrowInvalid:
-        whole = [line for line in lines.splitlines() if _is_readable(line)]
-        if not whole:
-            return
-        table = _table(b"\n".join(whole))
-    table = table.filter(pc.and_(table["step"].is_valid(), table["split"].is_valid()))
+        table = None
+    if table is None or len(table) != lines.count(b"\n"):
+        numbered = [(n, line) for n, line in enumerate(lines.split(b"\n")) if line.strip()]
+        readable = {n for n, line in numbered if _is_record(line)}
+        broken = [n for n, _ in numbered if n not in readable]
+        if not readable:
+            return broken
+        table = _sound(_table(b"\n".join(line for n, line in numbered if n in readable)))
     is_train = table["split"].to_numpy(zero_copy_only=False) == "train"
     for columns, mask in ((train, is_train), (held_out, ~is_train)):
         if mask.any():
             _append(table.filter(pa.array(mask)).combine_chunks(), columns)
+    return broken
 
 
 def records(lines: bytes) -> Iterator[Mapping[str, Any]]:
@@ -118,10 +125,15 @@ def _table(lines: bytes) -> pa.Table:
     return pa.json.read_json(pa.BufferReader(lines), READ, PARSE)
 
 
-def _is_readable(line: bytes) -> bool:
-    """Whether Arrow takes a line by itself; tried only where it did not take all of them."""
+def _sound(table: pa.Table) -> pa.Table:
+    """The objects that say which step they are of, and of which split."""
+    return table.filter(pc.and_(table["step"].is_valid(), table["split"].is_valid()))
+
+
+def _is_record(line: bytes) -> bool:
+    """Whether a line is one by itself; tried only where not all of them are."""
     try:
-        return bool(line.strip()) and len(_table(line)) == 1
+        return len(_sound(_table(line))) == 1
     except pa.ArrowInvalid:
         return False
 

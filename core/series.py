@@ -7,7 +7,7 @@ run's series up to date.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.columns import Columns, Key
@@ -26,6 +26,9 @@ class Series:
         latest: the last training records, whole, in order.
         last: the last record of all.
         read: which share of the file is in here; below 1 while a long run is being read for the first time.
+        lines: of the file that are in here.
+        broken: how many of them are no records, and are missing here.
+        first_broken: the number of the first of those, 1 is the first line; 0 where there is none.
     """
 
     train: Columns = field(default_factory=Columns)
@@ -33,6 +36,9 @@ class Series:
     latest: tuple[Mapping[str, Any], ...] = ()
     last: Mapping[str, Any] | None = None
     read: float = 1.0
+    lines: int = 0
+    broken: int = 0
+    first_broken: int = 0
 
     @classmethod
     def of(cls, lines: bytes) -> Series:
@@ -43,7 +49,7 @@ class Series:
 
     def snapshot(self) -> Series:
         """The same, of its own: it does not grow while somebody draws it."""
-        return Series(self.train.snapshot(), self.held_out.snapshot(), self.latest, self.last, self.read)
+        return replace(self, train=self.train.snapshot(), held_out=self.held_out.snapshot())
 
     @property
     def tasks(self) -> list[str]:
@@ -80,7 +86,11 @@ class Series:
 
     def add(self, lines: bytes) -> None:
         """More whole lines of metrics.jsonl."""
-        read_lines(lines, self.train, self.held_out)
+        broken = read_lines(lines, self.train, self.held_out)
+        if broken:
+            self.broken += len(broken)
+            self.first_broken = self.first_broken or self.lines + broken[0] + 1
+        self.lines += lines.count(b"\n")
         self.keep_latest(lines)
 
     def keep_latest(self, lines: bytes) -> None:

@@ -26,7 +26,7 @@ from core.series import Series
 MARK_BYTES = 4096  # compared before the offset; a record has its time in it, so no two are the same
 LATEST_BYTES = 1 << 20  # read again for the latest records
 FILES = 32  # runs that are kept; the oldest go
-VERSION = 1  # of this format and of what is read from a record
+VERSION = 2  # of this format and of what is read from a record
 
 
 class Place(NamedTuple):
@@ -53,7 +53,8 @@ def keep(run: RunFolder, series: Series, place: Place) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         parts = {**_packed("train", series.train), **_packed("held_out", series.held_out)}
         with scratch.open("wb") as file:
-            np.savez(file, place=np.array([VERSION, *place], np.int64), **parts)
+            counts = (series.lines, series.broken, series.first_broken)
+            np.savez(file, place=np.array([VERSION, *counts, *place], np.int64), **parts)
         scratch.replace(path)
         for old in _newest_first(path.parent)[FILES:]:
             old.unlink(missing_ok=True)
@@ -63,12 +64,13 @@ def find(run: RunFolder, inode: int, file: BinaryIO) -> tuple[Series, Place] | N
     """What is kept of this very file; None where there is nothing that holds."""
     try:
         with np.load(_path(run)) as kept:
-            version, *numbers = kept["place"].tolist()
+            version, lines, broken, first, *numbers = kept["place"].tolist()
             place = Place(*numbers)
             if version != VERSION or place.inode != inode or mark(file, place.offset) != place.mark:
                 return None
-            series = Series(_unpacked("train", kept), _unpacked("held_out", kept))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            counts = {"lines": lines, "broken": broken, "first_broken": first}
+            series = Series(_unpacked("train", kept), _unpacked("held_out", kept), **counts)
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile):
         return None
     file.seek(max(0, place.offset - LATEST_BYTES))
     series.keep_latest(file.read(min(LATEST_BYTES, place.offset)))

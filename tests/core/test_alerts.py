@@ -37,6 +37,15 @@ def noisy(level, spread=0.03, seed=1):
     return lambda step: level(step) + rng.normal(0, spread)
 
 
+def test_damaged_metrics_are_told_with_the_line():
+    found = Series.of(lines([record(1, {"math": 0.5})]) + b"half a li\n" + lines([record(3, {"math": 0.6})]))
+    (alert,) = find_alerts(found)
+    assert (alert.kind, alert.step) == ("unread", 3)
+    assert "1 line is no record in metrics.jsonl, first line 2" in alert.reason
+    found.add(b"{}\n")
+    assert "2 lines are no records" in find_alerts(found)[0].reason
+
+
 def test_a_run_that_learns_raises_none():
     assert kinds(run()) == []
     assert kinds(Series()) == []

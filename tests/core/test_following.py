@@ -132,6 +132,17 @@ class TestCache:
         assert found.held_out.last(MATH) == pytest.approx(0.2)
         assert [entry["step"] for entry in found.latest] == list(range(91, 101))
 
+    def test_damaged_lines_are_still_known_after_a_restart(self, run, monkeypatch):
+        monkeypatch.setattr(following, "KEEP_BYTES", 1)
+        append(run, one(1))
+        with run.metrics_path.open("a") as file:
+            file.write("half a li\n")
+        follow(run)
+        following._followed.clear()
+        append(run, one(3))
+        found = follow(run)
+        assert (found.lines, found.broken, found.first_broken) == (3, 1, 2)
+
     def test_another_file_is_read_anew(self, kept):
         write_atomically(kept.metrics_path, lines(one(step, 0.3) for step in range(1, 150)).decode())
         assert follow(kept).train.values(MATH) == pytest.approx([0.3] * 149)

@@ -79,6 +79,18 @@ class TestSeries:
         found = Series.of(lines([record(1, {"math": 0.5})]) + b'{"step": 2, "ste\n' + lines([record(3, {"math": 0.7})]))
         assert found.train.steps.tolist() == [1, 3]
 
+    @pytest.mark.parametrize(
+        "damaged", [b'{"step": 2, "ste', b'{"step": 2}', b"[]", b"\x00\x00", b'{"split": "train", "step": "two"}']
+    )
+    def test_a_line_that_is_no_record_is_counted_and_the_first_one_is_named(self, damaged):
+        found = Series.of(lines([record(1, {"math": 0.5})]))
+        assert (found.lines, found.broken, found.first_broken) == (1, 0, 0)
+        found.add(b"\n" + damaged + b"\n" + lines([record(3, {"math": 0.7})]))
+        found.add(damaged + b"\n")
+        assert (found.lines, found.broken, found.first_broken) == (5, 2, 3)
+        assert found.train.steps.tolist() == [1, 3]
+        assert found.snapshot().first_broken == 3
+
     def test_numbers_written_as_whole_ones_are_numbers(self):
         text = json.dumps(record(1, {"math": 1}, trainer={"loss": 0})).encode() + b"\n"
         assert Series.of(text).train.last(Key("loss")) == 0.0
