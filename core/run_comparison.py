@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from core.columns import Key
 from core.options import grpo_settings, lora_settings
+from core.routing import RoutingTable
 from core.series import Series
 from core.spec import RunSpec
 
@@ -52,18 +54,25 @@ def differing(specs: Sequence[RunSpec]) -> list[Setting]:
     return [setting for setting in found if len(set(setting.values)) > 1]
 
 
+def scored_unlike(specs: Sequence[RunSpec], tasks: Iterable[str]) -> list[str]:
+    """The tasks of which these runs do not all have the same rewards, weights and parameters."""
+    tables = [RoutingTable(spec.rewards) for spec in specs]
+    return [task for task in tasks if any(table.of(task) != tables[0].of(task) for table in tables[1:])]
+
+
 def _filled(spec: RunSpec) -> dict[str, Any]:
     document = spec.model_dump(mode="json", exclude_none=True)
     return {**document, "grpo": grpo_settings(spec.grpo), "lora": lora_settings(spec.lora)}
 
 
 def _flat(value: Any, place: str = "") -> dict[str, str]:
-    if isinstance(value, Mapping) and value:
+    """Every setting under its place, as YAML would write it; what holds none is none."""
+    if isinstance(value, Mapping):
         return {name: text for key, part in value.items() for name, text in _flat(part, f"{place}.{key}").items()}
     if isinstance(value, list | tuple) and any(isinstance(part, Mapping) for part in value):
         parts = [_flat(part, f"{place}.{called}") for part, called in zip(value, _called(value), strict=True)]
         return {name: text for part in parts for name, text in part.items()}
-    return {place.lstrip("."): str(value)}
+    return {place.lstrip("."): value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}
 
 
 def _called(parts: Sequence[Any]) -> list[str]:

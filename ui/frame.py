@@ -22,7 +22,7 @@ from core.projects import Project, all_projects, any_project, find_project
 from core.queue import start_next_in_background
 from core.readiness import PageState, page_states
 from core.run_list import run_lines
-from core.runs import RunFolder, runs_root
+from core.runs import RunFolder, runs_root, stop_requested
 from ui import project_menu
 from ui.html import attributes, button, live_html, said
 from ui.messages import warn
@@ -284,11 +284,12 @@ def live_run() -> str | None:
     """The newest running run in one line that leads to it."""
     for line in run_lines():
         if line.state == "running":
-            series = follow(RunFolder(runs_root() / line.id), READ_S)
+            run = RunFolder(runs_root() / line.id)
+            series = follow(run, READ_S)
             text = line.id
             if series.last:
                 text += f" · step {series.last['step']}/{series.last['steps']}"
-                left = progress.left_of(series)
+                left = None if stop_requested(run) else progress.left_of(series)
                 text += "" if left is None else f" · {progress.duration(left)}"
             return button(text, kind="link", act="page", page="monitor", run=line.id)
     return None

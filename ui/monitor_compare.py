@@ -8,7 +8,7 @@ from html import escape
 from core.columns import Key
 from core.downsampling import smoothed
 from core.following import follow
-from core.run_comparison import Final, differing, finals
+from core.run_comparison import Final, differing, finals, scored_unlike
 from core.run_list import run_lines
 from core.runs import RunFolder, all_runs
 from core.series import Series
@@ -49,7 +49,8 @@ def compare_html(found: Known, look: Look) -> str:
     if len(runs) < 2:
         return f'{head}<p class="sb-note">{escape(t("compare.empty"))}</p>'
     series = [follow(run, BUDGET_S) for run in runs]
-    return f"{head}{_settings(runs)}{_finals(series)}"
+    tasks = list(dict.fromkeys(task for one in series for task in one.tasks))
+    return f"{head}{_unlike(runs, tasks)}{_settings(runs)}{_finals(series)}"
 
 
 def _chip(run: RunFolder, n: int) -> str:
@@ -63,6 +64,13 @@ def mark(n: int) -> str:
     return "ABCDEFGH"[n]
 
 
+def _unlike(runs: Sequence[RunFolder], tasks: Sequence[str]) -> str:
+    """The tasks whose curves cannot be compared; empty where all can, or a run's settings cannot be read."""
+    specs = [spec for run in runs if (spec := spec_of(run)) is not None]
+    unlike = scored_unlike(specs, tasks) if specs else []
+    return f'<p class="sb-warn">{escape(t("compare.unlike", tasks=", ".join(unlike)))}</p>' if unlike else ""
+
+
 def _settings(runs: Sequence[RunFolder]) -> str:
     specs = [spec_of(run) for run in runs]
     known = [spec for spec in specs if spec is not None]
@@ -72,7 +80,7 @@ def _settings(runs: Sequence[RunFolder]) -> str:
     if not found:
         return f'<p class="sb-note">{escape(t("compare.same"))}</p>'
     lines = "".join(_line(f"<code>{escape(setting.name)}</code>", map(_value, setting.values)) for setting in found)
-    table = table_html(t("compare.setting"), [mark(n) for n in range(len(runs))], lines, kind="sb-tight")
+    table = table_html(t("compare.setting"), [mark(n) for n in range(len(runs))], lines, kind="sb-tight sb-compare")
     return f'<h3 class="sb-heading">{escape(t("compare.settings"))}</h3>{table}'
 
 

@@ -17,7 +17,7 @@ from core.runs import State
 from core.series import Series
 from core.step_time import evaluations_apart
 from core.ways import ways_of
-from ui.html import attributes
+from ui.html import attributes, empty
 from ui.messages import problem_list
 from ui.monitor_state import SPANS, Known, Look, spec_of
 from ui.preview_tables import select
@@ -161,6 +161,18 @@ def engine_lines(found: Known) -> list[str]:
     return lines
 
 
+def _why_nothing(found: Known) -> str:
+    """Why a run has no records, in a word."""
+    if found.series.read < 1:
+        return "reading"
+    return found.state if found.state in ("created", "queued", "running") else "ended"
+
+
+def tools_token(found: Known, look: Look) -> str:
+    """Changes whenever `tools_html` does."""
+    return f"{look.span} {look.overlay} {_why_nothing(found) if found.series.last is None else ''}"
+
+
 def alerts_html(found: Known) -> str:
     """What needs a look now, and folded what did before."""
     if found.series.last is None:
@@ -184,8 +196,10 @@ def _alert(alert: Alert) -> str:
     )
 
 
-def tools_html(look: Look) -> str:
-    """Which steps are shown."""
+def tools_html(found: Known, look: Look) -> str:
+    """Which steps are shown; before there are any, why and what comes."""
+    if found.series.last is None:
+        return empty(t(f"nothing.{_why_nothing(found)}"))
     names = {
         "all": t("watch.span_all"),
         "half": t("watch.span_half"),

@@ -111,8 +111,8 @@ PARTS = (
     TabPart("alerts", _alerts_token, lambda now, *_: monitor_header.alerts_html(now), "overview"),
     TabPart(
         "tools",
-        lambda now, look, _: f"{look.span} {look.overlay}",
-        lambda now, look, _: monitor_header.tools_html(look),
+        lambda now, look, _: monitor_header.tools_token(now, look),
+        lambda now, look, _: monitor_header.tools_html(now, look),
     ),
     TabPart("table", _alerts_token, lambda now, *_: table_html(now) + weights_note(now), "overview"),
     _figure("heat", "overview", lambda series, colours, frame: monitor_figures.heat_figure(series, frame)),

@@ -597,7 +597,13 @@ ENGLISH = {
     "watch.none": "No runs yet. Start one on the page Train.",
     "watch.evaluating": "scoring held-out rows",
     "watch.place": "place {place} in the queue",
-    "watch.loading": "Loading the model and scoring held-out rows; the first point appears after that.",
+    "watch.loading": "loading the model, or scoring held-out rows",
+    "nothing.created": "This run has not been started. Its rewards appear here once it has.",
+    "nothing.queued": "This run waits its turn. Its rewards appear here once it has begun.",
+    "nothing.running": "No step yet: the model is being loaded, and held-out rows are scored before the first step. "
+    "Log and settings shows what the worker prints.",
+    "nothing.ended": "It ended before its first record. Log and settings shows what the worker printed.",
+    "nothing.reading": "Its metrics are being read.",
     "watch.step": "step {step} of {steps}",
     "watch.left": "{time} left",
     "watch.took": "{time} of training",
@@ -712,6 +718,8 @@ ENGLISH = {
     "compare.drop": "Take {run} out of the comparison",
     "compare.empty": "Choose a second run: its curves are laid over this one's.",
     "compare.settings": "Settings that differ",
+    "compare.unlike": "Not scored alike in these runs: {tasks}. The rewards of such a task are not the same measure in "
+    "each.",
     "compare.setting": "Setting",
     "compare.same": "All settings are the same.",
     "compare.unreadable": "The settings of one of these runs cannot be read by this version.",

@@ -3,7 +3,7 @@
 import pytest
 from toy_runs import lines, record, spec_document
 
-from core.run_comparison import differing, finals
+from core.run_comparison import differing, finals, scored_unlike
 from core.series import Series
 from core.spec import parse_spec
 
@@ -31,8 +31,26 @@ def test_a_route_is_known_by_its_name_and_not_by_its_place():
         "rewards.math.brief.name": (None, "exact_match"),
         "rewards.math.brief.label": (None, "brief"),
         "rewards.math.brief.weight": (None, "1.0"),
-        "rewards.math.brief.params": (None, "{}"),
     }
+
+
+def test_values_are_written_as_yaml_has_them_and_what_holds_none_is_none():
+    other = spec(mixing={"resample": 1}, convergence={"freeze": True}, lora={"target_modules": ["q_proj", "v_proj"]})
+    found = settings(spec(), other)
+    assert found["convergence.freeze"] == ("false", "true")
+    assert found["lora.target_modules"][1] == '["q_proj", "v_proj"]'
+    assert not [name for name in found if name.startswith(("tasks", "rewards"))]
+
+
+def test_tasks_that_are_not_scored_alike_are_named():
+    tasks = ["math", "code"]
+    one = parse_spec(spec_document(tasks), "test")
+    assert scored_unlike([one, one], tasks) == []
+    other = spec_document(tasks)
+    other["rewards"]["code"][0]["weight"] = 2.0
+    assert scored_unlike([one, one, parse_spec(other, "test")], tasks) == ["code"]
+    default = {**spec_document(tasks), "rewards": {"default": spec_document(tasks)["rewards"]["math"]}}
+    assert scored_unlike([one, parse_spec(default, "test")], tasks) == [], "a default route may say the same"
 
 
 def test_each_task_ends_where_its_last_steps_and_evaluations_say():

@@ -14,7 +14,7 @@ from core.runs import record_worker, runs_root
 from core.training.recorder import Recorder
 from ui.monitor_compare import MOST_RUNS, compare_figure, compare_html, compared
 from ui.monitor_completions import changed, completions_html
-from ui.monitor_header import alerts_html, engine_lines, picker_html, status_html
+from ui.monitor_header import alerts_html, engine_lines, picker_html, status_html, tools_html, tools_token
 from ui.monitor_log import LOG_LINES, log_tail
 from ui.monitor_page import PARTS, show
 from ui.monitor_state import Look, known
@@ -60,6 +60,23 @@ class TestStatus:
         run = made([before, record(step, {"math": 0.5}, steps=50)], end=None)
         record_worker(run, os.getpid())
         assert ("scoring held-out rows" in status_html(known("one"))) == said
+
+    @pytest.mark.parametrize(
+        ("end", "said"),
+        [(None, "has not been started"), ("failed", "ended before its first record"), ("lost", "ended before its")],
+    )
+    def test_before_the_first_record_the_page_says_what_will_come(self, end, said):
+        made([], end)
+        found = known("one")
+        assert said in tools_html(found, Look())
+        append(found.run, record(1, {"math": 0.5}))
+        later = known("one")
+        assert said not in tools_html(later, Look())
+        assert tools_token(later, Look()) != tools_token(found, Look())
+
+    def test_a_run_that_is_loading_says_so(self):
+        record_worker(made([], None), os.getpid())
+        assert "the model is being loaded" in tools_html(known("one"), Look())
 
     def test_a_finished_one_is_not_resumed_but_copied(self):
         made([record(10, {"math": 0.5}, steps=10)])

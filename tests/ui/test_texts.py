@@ -20,6 +20,7 @@ def test_every_text_that_is_used_exists_and_every_text_that_exists_is_used():
     assert families == {
         "adapt.",
         "contract.",
+        "nothing.",
         "page.",
         "problem.",
         "run.",
