@@ -99,12 +99,12 @@ def number(value: float | None, sign: bool = False) -> str:
 def percent(value: float | None) -> str:
     """A share in whole percent, below one of them by its first digit; a dash for what does not exist.
 
-    >>> [percent(share) for share in (0.0, 0.0004, 0.126, 1.0, None)]
-    ['0%', '0.04%', '13%', '100%', '-']
+    >>> [percent(share) for share in (0.0, 1e-7, 0.0004, 0.126, 1.0, None)]
+    ['0%', '0%', '0.04%', '13%', '100%', '-']
     """
     if value is None:
         return "-"
-    return f"{100 * value:.1g}%" if 0 < value < 0.01 else f"{value:.0%}"
+    return f"{100 * value:.1g}%" if 5e-5 <= value < 0.01 else f"{value:.0%}"
 
 
 def duration(seconds: float | None) -> str:

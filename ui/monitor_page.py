@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from core.completions import Wanted
 from core.run_list import run_lines
+from core.runs import runs_root
 from ui import (
     monitor_compare,
     monitor_completions,
@@ -272,9 +274,11 @@ def _parts(
 
 def _gone(run_id: str, before: dict[str, Any], tokens: dict[str, Any]) -> list[Any]:
     """A run that was deleted while somebody looks at it: what was drawn of it stays, and its line says so."""
-    tokens |= {**before, "picker": tokens["picker"], "status": f"{run_id} is gone"}
-    said_already = before.get("status") == tokens["status"]
-    return [gr.skip() if said_already else empty(t("watch.gone", run=run_id)), *NOTHING[1:]]
+    folder = runs_root() / Path(run_id).name
+    there = folder.is_dir() and any(folder.iterdir())
+    text = t("watch.no_spec", path=folder) if there else t("watch.gone", run=run_id)
+    tokens |= {**before, "picker": tokens["picker"], "status": f"{run_id}: {text}"}
+    return [gr.skip() if before.get("status") == tokens["status"] else empty(text), *NOTHING[1:]]
 
 
 def _drawn(part: TabPart, token: str, now: Known, look: Look, width: int) -> Any:

@@ -310,6 +310,22 @@ def test_tasks_that_take_turns_have_their_parts_of_a_whole():
     assert "100 %" not in html
 
 
+def test_a_folder_without_a_spec_is_told_apart_from_a_run_that_is_gone():
+    made([record(1, {"math": 0.5})])
+    (runs_root() / "one" / "spec.yaml").unlink()
+    assert "it has no spec.yaml" in show("any", None, "one", "overview", Look(), 1280, "yes")[1]
+    assert "There is no run two any more" in show("any", None, "two", "overview", Look(), 1280, "yes")[1]
+
+
+def test_tasks_that_compared_runs_do_not_score_alike_are_said():
+    made([record(1, {"math": 0.5, "code": 0.5})], name="a")
+    other = spec_document(["math", "code"])
+    other["rewards"]["code"][0]["weight"] = 3.0
+    make_run(runs_root() / "b", [record(1, {"math": 0.5, "code": 0.5})], other)
+    assert "Not scored alike in these runs: code." in compare_html(known("a"), Look(others=("b",)))
+    assert "Not scored alike" not in compare_html(known("a"), Look(others=("a",)))
+
+
 def test_no_more_runs_are_compared_than_can_be_told_apart():
     for n in range(9):
         made([record(1, {"math": 0.5})], name=f"run-{n}")
