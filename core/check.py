@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from core.data import Data, load_data, task_counts
 from core.errors import Problem, UserError, did_you_mean
 from core.models import EMBEDDED, model_source
-from core.options import check_options, generation_batch, grpo_settings
+from core.options import check_options, generation_batch, grpo_settings, loss_type
 from core.prompts import PLACEHOLDER
 from core.reporting import check_reporting
 from core.routing import TaskColumns, check_coverage, check_routes, sound
@@ -232,7 +232,7 @@ def _check_convergence(spec: RunSpec, data: Data) -> list[Problem]:
 
 def _check_task_tokens(spec: RunSpec) -> list[Problem]:
     """Whether the loss is one that adds up tokens, where tasks are to count alike in it."""
-    loss = grpo_settings(spec.grpo).get("loss_type", "dapo")
+    loss = loss_type(spec.grpo)
     if spec.normalisation.task_tokens == "loss" or loss in TOKEN_SUMS:
         return []
     alike = loss in ("grpo", "sapo")

@@ -176,6 +176,15 @@ def grpo_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     return {**GRPO_DEFAULTS, **read, **({"max_steps": 0} if epochs else {})}
 
 
+def loss_type(given: Mapping[str, Any]) -> str:
+    """The loss of a spec's `grpo:` part, TRL's own where it names none.
+
+    >>> loss_type({}), loss_type({"loss_type": "grpo"})
+    ('dapo', 'grpo')
+    """
+    return str(given.get("loss_type") or ast.literal_eval(grpo_options()["loss_type"].default))
+
+
 def generation_batch(settings: Mapping[str, Any]) -> int:
     """Completions that are sampled at once, from `grpo:` with its defaults."""
     steps = settings.get("steps_per_generation") or settings.get("gradient_accumulation_steps", 1)

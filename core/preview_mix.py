@@ -7,18 +7,22 @@ depend on how much of it there is: its part of a run's signal is its share of th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from core.completion_rows import task_of
 from core.convergence import KEEP
 from core.gates import schedules_of
 from core.mixing import shares
+from core.options import loss_type
 from core.preview import Preview
 from core.signal import TaskSignal
 from core.spec import Draft
+from core.task_scale import TOKEN_SUMS
 from core.weight_schedules import weight_at
 
 DROWNED = 1 / 3  # of a task's share of the batches: a part of the signal below that is named
+FAVOURED = 2.0  # times as long: answers from which on a loss that adds up tokens is named
 LITTLE = 1e-6  # of a batch: a round of resampling that mends no more is the last
 
 
@@ -110,6 +114,41 @@ def _resampled(
             silent[task] *= 1 - part * (1 - flat[task])
         budget -= part * cost
     return {task: silent[task] / mix[task] if mix[task] else flat[task] for task in mix}, sampled
+
+
+@dataclass(frozen=True)
+class Favoured:
+    """The task that a loss of summed tokens favours most, and the one it favours least, by the samples.
+
+    Attributes:
+        loss: its `loss_type`.
+        long: the task with the longest answers.
+        short: the one with the shortest.
+        times: how much longer those are: so much more of the gradient has an advantage there.
+    """
+
+    loss: str
+    long: str
+    short: str
+    times: float
+
+
+def favoured(preview: Preview, draft: Draft, tasks: Collection[str]) -> Favoured | None:
+    """Whether answers of some of these tasks are so much longer that the loss counts them more; by characters, since
+    samples that were typed have no tokens."""
+    loss = loss_type(draft.grpo)
+    if draft.normalisation.task_tokens == "equal" or loss not in TOKEN_SUMS:
+        return None
+    lengths: dict[str, list[int]] = {}
+    for group in preview.groups:
+        if (task := task_of(group.fields)) in tasks:
+            lengths.setdefault(task, []).extend(map(len, group.completions))
+    means = {task: sum(found) / len(found) for task, found in lengths.items() if any(found)}
+    if len(means) < 2:
+        return None
+    long, short = max(means, key=means.__getitem__), min(means, key=means.__getitem__)
+    times = means[long] / means[short]
+    return Favoured(loss, long, short, times) if times >= FAVOURED else None
 
 
 def at_first(preview: Preview) -> Preview:

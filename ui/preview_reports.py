@@ -86,6 +86,9 @@ def _moving(now: Known) -> str:
         found.append(t("preview.freeze"))
     if mixing.resample:
         found.append(_resampling(now))
+    if (long := now.favoured) is not None:
+        times = {"long": long.long, "short": long.short, "times": f"{long.times:.2g}"}
+        found.append(t("preview.favoured", loss=long.loss, **times))
     drowned = [task for task in now.in_run if task.is_drowned]
     warning = "".join(f'<p class="sb-warn">{escape(_drowned(task))}</p>' for task in drowned)
     return warning + "".join(f'<p class="sb-note">{escape(text)}</p>' for text in found)

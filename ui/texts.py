@@ -331,6 +331,8 @@ ENGLISH = {
     "preview.resample": "mixing.resample: about {more} more prompts a step are sampled in the place of groups without "
     "spread. Trained on without spread then: {left}.",
     "preview.resample_none": "mixing.resample: no prompt would be sampled in the place of another by these samples.",
+    "preview.favoured": "loss_type: {loss} adds up tokens: an advantage in {long} counts {times} times one in {short}, "
+    "whose answers are so much shorter. task_tokens: equal takes that off.",
     "preview.drowned": "{task} would get {signal} of the signal for {share} of the batches. task_scale: batch makes "
     "both alike.",
     "preview.mean_score": "Mean",

@@ -1,6 +1,7 @@
 """What a run would make of a preview: checked against batches that are really drawn and resampled."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from core.advantages import unscaled
 from core.metrics import ScoredBatch
 from core.mixing import Mixer
 from core.preview import Group, Preview
-from core.preview_mix import at_first, tasks_in_run
+from core.preview_mix import at_first, favoured, tasks_in_run
 from core.resampling import Choice
 from core.routing import RoutingTable
 from core.scores import Scores
@@ -186,3 +187,30 @@ def test_the_first_step_counts_with_the_weights_it_begins_with():
     assert at_first(found).scores.weights[[0, 2]].tolist() == [[1.0, 0.0], [0.25, 1.0]]
     plain = previewed([("a", (0, 1))])
     assert at_first(plain) is plain
+
+
+def answers(**completions):
+    """A preview of one group a task, with these answers."""
+    found = previewed([(task, (0,) * len(texts)) for task, texts in completions.items()])
+    groups = tuple(Group({"task": task}, texts) for task, texts in completions.items())
+    return replace(found, groups=groups)
+
+
+@pytest.mark.parametrize(
+    ("parts", "times"),
+    [
+        ({}, 3.0),
+        ({"grpo": {"loss_type": "dr_grpo"}}, 3.0),
+        ({"grpo": {"loss_type": "grpo"}}, None),
+        ({"normalisation": {"task_tokens": "equal"}}, None),
+    ],
+)
+def test_a_loss_that_adds_up_tokens_favours_long_answers(parts, times):
+    told = favoured(answers(a=("x" * 40, "x" * 20), b=("x" * 5, "x" * 15), c=("x" * 20,)), draft(**parts), "abc")
+    assert (told and (told.long, told.short, told.times)) == (times and ("a", "b", times))
+
+
+def test_answers_of_about_one_length_tasks_without_rows_and_empty_answers_favour_none():
+    assert favoured(answers(a=("x" * 19,), b=("x" * 10,)), draft(), "ab") is None
+    assert favoured(answers(a=("x" * 90,), b=("x" * 10,)), draft(), "b") is None
+    assert favoured(answers(a=("x" * 90,), b=("",)), draft(), "ab") is None
