@@ -286,7 +286,7 @@ def live_run() -> str | None:
         if line.state == "running":
             run = RunFolder(runs_root() / line.id)
             series = follow(run, READ_S)
-            text = line.id
+            text = line.name
             if series.last:
                 text += f" · step {series.last['step']}/{series.last['steps']}"
                 left = None if stop_requested(run) else progress.left_of(series)

@@ -35,19 +35,33 @@ def budget(lines: int) -> int:
     return max(FEWEST, min(MOST, POINTS // max(1, lines)))
 
 
-def reward_figure(series: Series, colours: Colours, frame: Frame) -> Figure | None:
-    """Each task's mean reward: raw, smoothed, its spread within a step, and held-out evaluations."""
+def reward_figure(
+    series: Series, colours: Colours, frame: Frame, bounds: Mapping[str, tuple[float, float] | None] | None = None
+) -> Figure | None:
+    """Each task's mean reward: raw, smoothed, its spread within a step, and held-out evaluations.
+
+    Args:
+        series: of the run.
+        colours: of its tasks.
+        frame: which steps.
+        bounds: the lowest and the highest total of each task, where its band ends; None where a reward declares none.
+    """
     if not series.tasks:
         return None
     most = budget(4 * len(series.tasks))
     parts = [
-        Panel(task, _reward_traces(series, task, colours[task], frame, most), t("plot.reward")) for task in series.tasks
+        Panel(
+            task, _reward_traces(series, task, colours[task], frame, most, (bounds or {}).get(task)), t("plot.reward")
+        )
+        for task in series.tasks
     ]
     apart = "" if near([extent(part) for part in parts]) else t("plot.apart")
     return panels(t("plot.rewards_title") + apart, parts, frame, _reward_legend())
 
 
-def _reward_traces(series: Series, task: str, colour: str, frame: Frame, most: int) -> list[Trace]:
+def _reward_traces(
+    series: Series, task: str, colour: str, frame: Frame, most: int, bounds: tuple[float, float] | None
+) -> list[Trace]:
     label = shortened(task)
     train = curve(series, Key("reward", task), frame)
     mean = smoothed(train, most)
@@ -56,7 +70,7 @@ def _reward_traces(series: Series, task: str, colour: str, frame: Frame, most: i
     rows = np.searchsorted(series.train.steps, raw.steps)
     held = curve(series, Key("reward", task), frame, held_out=True)
     return [
-        *_band(curve(series, Key("reward_std", task), frame), mean, colour, most),
+        *_band(curve(series, Key("reward_std", task), frame), mean, colour, most, bounds),
         line(raw, t("plot.raw"), label, line={"color": colour, "width": 1}, **RAW)
         | {"customdata": counts[rows].astype(int).tolist(), "hovertemplate": _hover(label, t("plot.raw"))},
         line(mean, t("plot.smooth"), label, line={"color": colour, "width": WIDE}),
@@ -80,15 +94,18 @@ def _held_counts(series: Series, task: str, held: Curve) -> list[int]:
     return np.nan_to_num(counts)[np.searchsorted(steps, held.steps)].astype(int).tolist() if len(steps) else []
 
 
-def _band(spread: Curve, mean: Curve, colour: str, most: int) -> list[Trace]:
-    """One standard deviation of a step's totals around the smoothed mean."""
+def _band(spread: Curve, mean: Curve, colour: str, most: int, bounds: tuple[float, float] | None) -> list[Trace]:
+    """One standard deviation of a step's totals around the smoothed mean, as far as totals can be there."""
     if not len(mean.steps) or not len(spread.steps):
         return []
     wide = means(spread, most)
     around = np.interp(mean.steps, wide.steps, wide.values)
     edge = {"mode": "lines", "hoverinfo": "skip", "line": {"width": 0, "color": colour}}
-    low = line(Curve(mean.steps, mean.values - around), "", "") | edge
-    high = line(Curve(mean.steps, mean.values + around), "", "") | edge
+    lowest, highest = bounds or (-np.inf, np.inf)
+    below = np.maximum(mean.values - around, np.minimum(lowest, mean.values))
+    above = np.minimum(mean.values + around, np.maximum(highest, mean.values))
+    low = line(Curve(mean.steps, below), "", "") | edge
+    high = line(Curve(mean.steps, above), "", "") | edge
     del low["hovertemplate"], high["hovertemplate"]
     return [low, high | {"fill": "tonexty", "fillcolor": faint(colour)}]
 

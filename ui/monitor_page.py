@@ -18,6 +18,7 @@ import gradio as gr
 from core.completions import Wanted
 from core.run_list import run_lines
 from core.runs import runs_root
+from core.task_states import task_bounds
 from ui import (
     monitor_compare,
     monitor_completions,
@@ -30,7 +31,7 @@ from ui import (
 from ui.drawn import Drawn
 from ui.frame import IN_TURN, QUIET, SHOWING, View
 from ui.html import LISTEN, READ, empty, live_html, said
-from ui.monitor_state import Known, Look, known
+from ui.monitor_state import Known, Look, known, spec_of
 from ui.monitor_table import reasons_html, table_html
 from ui.monitor_weights import weights_figure, weights_html, weights_note
 from ui.parts import Part
@@ -100,6 +101,12 @@ def _errors(now: Known, look: Look, width: int) -> gr.Plot:
     return _shown(monitor_training.errors_figure(now.series, now.colours, now.frame(look, width)))
 
 
+def _curves(now: Known, look: Look, width: int) -> gr.Plot:
+    spec = spec_of(now.run)
+    bounds = task_bounds(spec, now.series.tasks) if spec else None
+    return _shown(monitor_figures.reward_figure(now.series, now.colours, now.frame(look, width), bounds))
+
+
 def _weights(now: Known, look: Look, width: int) -> gr.Plot:
     return _shown(weights_figure(now, now.colours, now.frame(look, width)))
 
@@ -118,7 +125,7 @@ PARTS = (
     ),
     TabPart("table", _alerts_token, lambda now, *_: table_html(now) + weights_note(now), "overview"),
     _figure("heat", "overview", lambda series, colours, frame: monitor_figures.heat_figure(series, frame)),
-    _figure("curves", "overview", monitor_figures.reward_figure),
+    TabPart("curves", _figure_token, _curves, "overview", figure=True),
     TabPart("overlay", _overlay_token, _overlay, "overview", figure=True),
     _figure("parts", "parts", monitor_figures.parts_figure),
     TabPart("moving", lambda now, *_: now.figures_token, lambda now, *_: weights_html(now), "parts"),

@@ -807,7 +807,7 @@ ENGLISH = {
     "try.send": "Send",
     "eval.intro": "Both models answer the held-out rows; the tasks' own rewards score what they say.",
     "eval.samples": "Answers to each row",
-    "eval.samples_help": "by each model; more make pass@k and the intervals sharper",
+    "eval.samples_help": "by each model; more narrow the intervals",
     "eval.tokens_help": "as in the run, unless you write another",
     "eval.rows": "Rows of each task",
     "eval.rows_help": "0: all that are held out",

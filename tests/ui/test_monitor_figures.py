@@ -134,6 +134,15 @@ class TestRewards:
         assert figure["layout"]["annotations"][0]["text"] == "<b>&lt;b&gt;x&lt;/b&gt;</b>"
 
 
+def test_the_band_of_a_reward_ends_where_no_total_can_lie():
+    found = series(*(record(n, [task_entry("math", 0.9, reward_std=0.4)]) for n in range(1, 4)))
+    free, kept = (
+        reward_figure(found, colours(found), FRAME, bounds)["data"][:2] for bounds in (None, {"math": (0.6, 1.0)})
+    )
+    assert [trace["y"] for trace in free] == [pytest.approx([0.5] * 3), pytest.approx([1.3] * 3)]
+    assert [trace["y"] for trace in kept] == [pytest.approx([0.6] * 3), pytest.approx([1.0] * 3)]
+
+
 class TestHeatMap:
     def test_its_cells_are_means_and_a_stretch_without_reward_is_empty(self):
         records = [
