@@ -58,6 +58,14 @@ def unscaled(scores: Scores, groups: Ints, normalisation: Normalisation) -> Floa
     return np.nan_to_num(found, nan=0.0)
 
 
+def batch_values(scores: Scores, groups: Ints, normalisation: Normalisation) -> Floats | None:
+    """The numbers (n) by whose spread in the whole batch a formula divides; NaN where a completion is left out, and
+    None for a formula that looks at no more than a group."""
+    if normalisation.multi_objective_aggregation == "normalize_then_sum":
+        return _standardised(scores, groups, normalisation)[1]
+    return scores.totals if normalisation.scale_rewards == "batch" else None
+
+
 def contributions(scores: Scores, groups: Ints, normalisation: Normalisation) -> Floats:
     """What each reward adds to each advantage (n, k): the rows add up to `advantages` of these completions alone.
 

@@ -74,7 +74,7 @@ def check(spec: RunSpec, try_rows: bool = True) -> Report:
     if sound:
         problems += [*_check_batch(spec), *_check_steps(spec)]
         problems += check_reporting(spec.grpo.get("report_to"))
-        problems += _check_task_tokens(spec)
+        problems += [*_check_task_tokens(spec), *_check_resample(spec)]
     problems += _check_switches(spec.normalisation)
     problems += [*_check_model(spec.model), *_check_remote_code(spec.grpo)]
     try:
@@ -240,6 +240,17 @@ def _check_task_tokens(spec: RunSpec) -> list[Problem]:
     severity: Literal["error", "warning"] = "warning" if alike else "error"
     mend = f"Use loss, or a loss_type of {', '.join(TOKEN_SUMS)}."
     return [Problem("normalisation.task_tokens", f"loss_type {loss!r} {what}.", mend, severity)]
+
+
+def _check_resample(spec: RunSpec) -> list[Problem]:
+    """Whether the budget for groups without spread is a prompt at least."""
+    settings, budget = grpo_settings(spec.grpo), spec.mixing.resample
+    prompts = generation_batch(settings) // max(1, settings["num_generations"] or 1)
+    if not budget or budget * prompts >= 1:
+        return []
+    what = f"{budget:g} times the {prompts} prompts of a batch is less than one prompt: it changes nothing."
+    mend = f"Set it to {1 / max(1, prompts):.2g} or more, or to 0."
+    return [Problem("mixing.resample", what, mend, "warning")]
 
 
 def _check_switches(normalisation: Normalisation) -> list[Problem]:

@@ -22,7 +22,7 @@ from core.errors import Problem, UserError
 from core.estimates import wilson
 from core.jobs import Job
 from core.metrics import mean
-from core.options import grpo_settings
+from core.options import grpo_settings, loss_type
 from core.preview import Preview
 from core.projects import Project
 from core.readiness import report, stamps
@@ -33,9 +33,12 @@ from core.sampling import ModelChoice, SamplingSettings
 from core.scores import SAME
 from core.services import SERVICES, Services
 from core.spec import Draft
+from core.task_scale import TOKEN_SUMS
 
 FILE = "forecast.json"
 GROUPS = 8  # of each task: few, so that it takes half a minute; the interval says how much that tells
+
+FAVOURED = 2.0  # times as long: completions from which on a loss that adds up tokens is named
 
 Progress = Callable[[int, int], None]
 
@@ -105,6 +108,34 @@ class Forecast:
     def length(self) -> float | None:
         """Mean tokens of a completion, every task counting the same; None without tasks."""
         return sum(task.length for task in self.tasks) / len(self.tasks) if self.tasks else None
+
+
+@dataclass(frozen=True)
+class Favoured:
+    """The task that a loss of summed tokens favours most, and the one that it favours least.
+
+    Attributes:
+        loss: its `loss_type`.
+        longest: the task with the longest completions.
+        shortest: the one with the shortest.
+        times: how much longer those are: an advantage counts so much more there.
+    """
+
+    loss: str
+    longest: str
+    shortest: str
+    times: float
+
+
+def favoured(forecast: Forecast, draft: Draft) -> Favoured | None:
+    """Whether some task's completions are so much longer that the run's loss counts them more."""
+    loss = loss_type(draft.grpo)
+    lengths = {task.task: task.length for task in forecast.tasks if task.length > 0}
+    if draft.normalisation.task_tokens == "equal" or loss not in TOKEN_SUMS or len(lengths) < 2:
+        return None
+    longest, shortest = max(lengths, key=lengths.__getitem__), min(lengths, key=lengths.__getitem__)
+    times = lengths[longest] / lengths[shortest]
+    return Favoured(loss, longest, shortest, times) if times >= FAVOURED else None
 
 
 def forecast_token(draft: Draft) -> str:

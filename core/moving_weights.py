@@ -8,9 +8,11 @@ import numpy as np
 
 from core.columns import Key
 from core.gates import BATCHES, schedules_of
+from core.options import grpo_settings
 from core.routing import RoutingTable
 from core.series import Series
 from core.spec import RunSpec
+from core.step_time import generations_a_step
 from core.weight_schedules import Gate, Schedule
 
 CLOSE = 1e-6  # of a weight: columns hold single precision
@@ -28,7 +30,7 @@ class MovingWeight:
         now: of the last batch; None before there is one.
         since: the step at which `own` was reached, to stay; None while it is not.
         seen: of a gate, the mean score over the last five batches of the reward that it waits for; None before there
-            are five, and without a gate.
+            are five, without a gate, and where a step has several batches, whose means are not known one by one.
     """
 
     task: str
@@ -44,6 +46,7 @@ def moving_weights(spec: RunSpec, series: Series) -> list[MovingWeight]:
     """One for each route of the run's tasks that has a schedule, in the order of tasks and routes."""
     table = RoutingTable(spec.rewards)
     schedules = schedules_of(table, series.tasks)
+    one_batch = generations_a_step(grpo_settings(spec.grpo)) <= 1
     return [
         MovingWeight(
             task,
@@ -52,7 +55,7 @@ def moving_weights(spec: RunSpec, series: Series) -> list[MovingWeight]:
             route.weight,
             series.train.last(Key("weight", task, route.key)),
             _since(series, Key("weight", task, route.key), route.weight),
-            _seen(series, task, schedules[task, route.key]),
+            _seen(series, task, schedules[task, route.key]) if one_batch else None,
         )
         for task in series.tasks
         for route in table.of(task)

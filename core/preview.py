@@ -75,7 +75,12 @@ class Preview:
 
     def rows_of(self, task: str) -> Ints:
         """Which of the n completions are a task's own."""
-        return np.flatnonzero(np.array(self.scores.tasks) == task)
+        return self._rows.get(task, np.zeros(0, np.int64))
+
+    @cached_property
+    def _rows(self) -> dict[str, Ints]:
+        names = np.array(self.scores.tasks)
+        return {task: np.flatnonzero(names == task) for task in self.tasks}
 
     def reweighted(self, weights: Mapping[tuple[str, str], float]) -> Preview:
         """The same scores under other weights.

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from core.columns import Key
 from core.options import grpo_settings, lora_settings
-from core.routing import RoutingTable
+from core.routing import RoutingTable, sound
 from core.series import Series
-from core.spec import RunSpec
+from core.spec import Route, RunSpec
 
 LAST_STEPS = 20  # whose mean is a run's reward at its end
 
@@ -54,10 +54,34 @@ def differing(specs: Sequence[RunSpec]) -> list[Setting]:
     return [setting for setting in found if len(set(setting.values)) > 1]
 
 
-def scored_unlike(specs: Sequence[RunSpec], tasks: Iterable[str]) -> list[str]:
-    """The tasks of which these runs do not all have the same rewards, weights and parameters."""
-    tables = [RoutingTable(spec.rewards) for spec in specs]
-    return [task for task in tasks if any(table.of(task) != tables[0].of(task) for table in tables[1:])]
+def scored_unlike(runs: Sequence[tuple[RunSpec, Collection[str]]]) -> list[str]:
+    """The tasks that not all runs which have them score alike: by the same rewards, parameters and weights.
+
+    Args:
+        runs: the spec of each, and the tasks that it has.
+    """
+    found = []
+    for task in dict.fromkeys(task for _, tasks in runs for task in tasks):
+        ways = [_way(spec, task) for spec, tasks in runs if task in tasks]
+        if any(way != ways[0] for way in ways[1:]):
+            found.append(task)
+    return found
+
+
+def _way(spec: RunSpec, task: str) -> list[str]:
+    """How a task is scored, whatever its routes are called and in which order they stand; what is only watched is not
+    of it."""
+    ways = []
+    for route in RoutingTable(spec.rewards).of(task):
+        if route.weight or route.schedule:
+            ways.append(repr((route.name, _parameters(route), route.weight, route.schedule)))
+    return sorted(ways)
+
+
+def _parameters(route: Route) -> Mapping[str, Any]:
+    """A route's parameters with defaults filled in; as they were given where they are none of the reward's."""
+    reward = sound(route)
+    return route.params if reward is None else reward.parameters.model_validate(route.params).model_dump(mode="json")
 
 
 def _filled(spec: RunSpec) -> dict[str, Any]:

@@ -34,14 +34,16 @@ class Scores:
     seconds: NDArray[np.float64]
 
     def of(self, rows: Sequence[int]) -> Scores:
-        """The scores of some of the completions, in the order in which they are named."""
-        place = {row: n for n, row in enumerate(rows)}
+        """The scores of some of the completions, in the order in which they are named, perhaps more than once."""
+        failed: dict[int, list[int]] = {}
+        for row, k in self.errors:
+            failed.setdefault(row, []).append(k)
         return Scores(
             tasks=tuple(self.tasks[row] for row in rows),
             keys=self.keys,
             values=self.values[list(rows)],
             weights=self.weights[list(rows)],
-            errors={(place[row], k): reason for (row, k), reason in self.errors.items() if row in place},
+            errors={(n, k): self.errors[row, k] for n, row in enumerate(rows) for k in failed.get(row, ())},
             seconds=self.seconds[list(rows)],
         )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import zipfile
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
@@ -70,7 +69,9 @@ def find(run: RunFolder, inode: int, file: BinaryIO) -> tuple[Series, Place] | N
                 return None
             counts = {"lines": lines, "broken": broken, "first_broken": first}
             series = Series(_unpacked("train", kept), _unpacked("held_out", kept), **counts)
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile):
+    except (
+        Exception
+    ):  # the boundary: numpy raises whatever wrong bytes lead it to, and the metrics are there to be read
         return None
     file.seek(max(0, place.offset - LATEST_BYTES))
     series.keep_latest(file.read(min(LATEST_BYTES, place.offset)))

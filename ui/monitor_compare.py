@@ -49,8 +49,7 @@ def compare_html(found: Known, look: Look) -> str:
     if len(runs) < 2:
         return f'{head}<p class="sb-note">{escape(t("compare.empty"))}</p>'
     series = [follow(run, BUDGET_S) for run in runs]
-    tasks = list(dict.fromkeys(task for one in series for task in one.tasks))
-    return f"{head}{_unlike(runs, tasks)}{_settings(runs)}{_finals(series)}"
+    return f"{head}{_unlike(runs, series)}{_settings(runs)}{_finals(series)}"
 
 
 def _chip(run: RunFolder, n: int) -> str:
@@ -64,10 +63,10 @@ def mark(n: int) -> str:
     return "ABCDEFGH"[n]
 
 
-def _unlike(runs: Sequence[RunFolder], tasks: Sequence[str]) -> str:
-    """The tasks whose curves cannot be compared; empty where all can, or a run's settings cannot be read."""
-    specs = [spec for run in runs if (spec := spec_of(run)) is not None]
-    unlike = scored_unlike(specs, tasks) if specs else []
+def _unlike(runs: Sequence[RunFolder], series: Sequence[Series]) -> str:
+    """The tasks whose curves cannot be compared; empty where all can, as far as settings can be read."""
+    known = [(spec, one.tasks) for run, one in zip(runs, series, strict=True) if (spec := spec_of(run)) is not None]
+    unlike = scored_unlike(known)
     return f'<p class="sb-warn">{escape(t("compare.unlike", tasks=", ".join(unlike)))}</p>' if unlike else ""
 
 

@@ -176,7 +176,16 @@ def wanted_of(path: Path, tasks: tuple[str, ...]) -> dict[str, Goal]:
 def spec_of(run: RunFolder) -> RunSpec | None:
     """The run's own settings; None where this version cannot read them."""
     try:
-        return run.spec()
+        stat = run.spec_path.stat()
+    except FileNotFoundError:
+        return None
+    return _spec_of(run.path, stat.st_ino, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _spec_of(path: Path, _inode: int, _time: int) -> RunSpec | None:
+    try:
+        return RunFolder(path).spec()
     except UserError:
         return None
 

@@ -35,8 +35,14 @@ def overview_html(now: Known, choice: Choice) -> str:
         lines += f"<tr{_here(choice, task)}>{_task(task, task in reports, now)}{cells}</tr>"
     every = button(t("preview.show_all"), kind="link", act="task", task="") if choice.task else ""
     table = table_html(t("column.task"), columns, lines, kind="sb-overview")
-    help = t("preview.overview_help") + " " + (t("preview.of_run") if now.in_run else t("preview.of_samples"))
+    help = t("preview.overview_help") + " " + (_of_run(now) if now.in_run else t("preview.of_samples"))
     return f'{table}<p class="sb-note">{escape(help)} {every}</p>{_moving(now)}'
+
+
+def _of_run(now: Known) -> str:
+    """What the shares of the signal are shares of."""
+    some = any(task.fair is None for task in now.in_run)
+    return t("preview.of_run") + (f" {t('preview.of_sampled')}" if some else "")
 
 
 def _here(choice: Choice, task: str) -> str:
@@ -86,9 +92,6 @@ def _moving(now: Known) -> str:
         found.append(t("preview.freeze"))
     if mixing.resample:
         found.append(_resampling(now))
-    if (long := now.favoured) is not None:
-        times = {"long": long.long, "short": long.short, "times": f"{long.times:.2g}"}
-        found.append(t("preview.favoured", loss=long.loss, **times))
     drowned = [task for task in now.in_run if task.is_drowned]
     warning = "".join(f'<p class="sb-warn">{escape(_drowned(task))}</p>' for task in drowned)
     return warning + "".join(f'<p class="sb-note">{escape(text)}</p>' for text in found)
@@ -104,7 +107,10 @@ def _resampling(now: Known) -> str:
 
 
 def _drowned(task: TaskInRun) -> str:
-    return t("preview.drowned", task=task.task, signal=percent(task.signal), share=percent(task.share))
+    parts = {"task": task.task, "signal": percent(task.signal), "fair": percent(task.fair)}
+    if task.is_drowned_by_scale:
+        return t("preview.drowned", scaled=percent(task.scaled), **parts)
+    return t("preview.silent", **parts)
 
 
 def details_html(reports: Sequence[TaskReport], colours: Mapping[str, str]) -> str:

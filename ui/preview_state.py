@@ -10,7 +10,7 @@ from pathlib import Path
 from core.check import Report
 from core.data import task_counts
 from core.preview import Group, Preview, read_groups
-from core.preview_mix import Favoured, TaskInRun, at_first, favoured, tasks_in_run
+from core.preview_mix import TaskInRun, at_first, tasks_in_run
 from core.preview_report import TaskReport, task_reports
 from core.projects import Project
 from core.readiness import report
@@ -116,16 +116,11 @@ class Known:
         first = at_first(self.preview)
         return () if first is self.preview else self._in_run(first)
 
-    @property
-    def favoured(self) -> Favoured | None:
-        """The tasks that the run's loss counts unalike by the length of their answers."""
-        return favoured(self.preview, self.draft, self._counts) if self.preview else None
-
     def _in_run(self, found: Preview | None) -> tuple[TaskInRun, ...]:
         if found is None or not set(found.tasks) & set(self._counts):
             return ()
         tried = self.draft.model_copy(update={"normalisation": self.normalisation})
-        return tuple(tasks_in_run(self._counts, tried, found.signals(self.normalisation)))
+        return tuple(tasks_in_run(self._counts, tried, found))
 
     @cached_property
     def reports(self) -> tuple[TaskReport, ...]:

@@ -318,7 +318,8 @@ ENGLISH = {
     "preview.overview_help": "Click a task to see only its samples. Groups without spread teach nothing; the "
     "signal is the summed |advantage|.",
     "preview.of_samples": "Shares of the signal are those of the samples as one batch.",
-    "preview.of_run": "Shares of the signal are those in a batch that is mixed as a run begins, by these samples.",
+    "preview.of_run": "Shares of the signal are what batches mixed as a run begins would hold, by these samples.",
+    "preview.of_sampled": "They are those of the tasks with samples: sample the others, too.",
     "preview.batches": "Share of the batches",
     "preview.least": "at least {part}",
     "preview.first_share": "Signal at step 1",
@@ -328,13 +329,13 @@ ENGLISH = {
     "adapt.worst": "mixing.adapt: worst: shares of the batches follow the task that is worst off, each as far "
     "down as the table says.",
     "preview.freeze": "convergence.freeze: a task that has converged keeps a tenth of its share.",
-    "preview.resample": "mixing.resample: about {more} more prompts a step are sampled in the place of groups without "
+    "preview.resample": "mixing.resample: about {more} more prompts a batch are sampled in the place of groups without "
     "spread. Trained on without spread then: {left}.",
     "preview.resample_none": "mixing.resample: no prompt would be sampled in the place of another by these samples.",
-    "preview.favoured": "loss_type: {loss} adds up tokens: an advantage in {long} counts {times} times one in {short}, "
-    "whose answers are so much shorter. task_tokens: equal takes that off.",
-    "preview.drowned": "{task} would get {signal} of the signal for {share} of the batches. task_scale: batch makes "
-    "both alike.",
+    "preview.drowned": "{task} would get {signal} of the signal for {fair} of the batches; with task_scale: batch, "
+    "{scaled}.",
+    "preview.silent": "{task} would get {signal} of the signal for {fair} of the batches, since few of its groups have "
+    "a spread: easier or harder rows, more completions a row, or mixing.resample.",
     "preview.mean_score": "Mean",
     "preview.scored": "Scored",
     "preview.errors": "Errors",
@@ -540,6 +541,7 @@ ENGLISH = {
     "{length} tokens.",
     "time.from_model": "Time by a cost model, as no run of this model is here yet: it may be off by a factor of two. "
     "For {steps} steps, {evaluations} evaluations and completions of {length} tokens; slow rewards come on top.",
+    "time.resample": "Not counted: mixing.resample may sample up to {times} times as much again.",
     "time.busy": "The machine is busy now (load {load} on {cores} cores): beside other work a run takes longer.",
     "model.facts": "{kind}: {size} parameters, {layers} layers of {hidden}, vocabulary {vocabulary}, context {context}",
     "model.unknown": "Nothing is known of the model {model} here: no config.json of a usual decoder. Memory, context "
@@ -571,6 +573,8 @@ ENGLISH = {
     "forecast.of": "{part} of {whole}",
     "forecast.between": "{low} to {high}",
     "forecast.unknown": "{count} not scored",
+    "forecast.favoured": "loss_type: {loss} adds up tokens: an advantage in {longest} counts {times} times one in "
+    "{shortest}, whose completions are shorter. task_tokens: equal takes that off.",
     "forecast.rows": "{rows} rows, {held} held out",
     "forecast.clipped": "{share} cut off",
     "run.start": "Start",
@@ -672,12 +676,12 @@ ENGLISH = {
     "weights.now": "Now",
     "weights.own": "In the end",
     "weights.course": "How it comes about",
-    "weights.since": "its whole weight since step {step}",
+    "weights.since": "there since step {step}",
     "weights.line": "in a line from step {begin} to step {end}",
     "weights.step": "from step {at} on",
     "weights.gate": "once the mean of {reward} over five batches reaches {above}; it is {seen}",
     "weights.note": "Held-out rows are scored with the weights of the end throughout.",
-    "weights.unlike": "Some rewards do not have their whole weight (tab Rewards): what a step earns counts the weights "
+    "weights.unlike": "Some weights are not yet what they end with (tab Rewards): what a step earns counts the weights "
     "of that step, held-out rewards count those of the end. The two are not the same measure.",
     "state.early": "too early",
     "state.learning": "learning",

@@ -151,7 +151,8 @@ def _probes_html(now: Known) -> str:
 def estimate_html(now: Known) -> str:
     """The parts of the memory, and where the time comes from."""
     found = now.preflight
-    return f"{_model_html(now)}{_memory_html(found.memory)}{_time_html(found.time, found.machine)}"
+    time = _time_html(found.time, found.machine, now.draft.mixing.resample)
+    return f"{_model_html(now)}{_memory_html(found.memory)}{time}"
 
 
 def _model_html(now: Known) -> str:
@@ -204,11 +205,12 @@ def _memory_html(found: Memory | None) -> str:
     )
 
 
-def _time_html(found: RunTime | None, machine: Machine) -> str:
+def _time_html(found: RunTime | None, machine: Machine, resample: float) -> str:
     if found is None:
         return f'<p class="sb-note">{escape(t("time.unknown"))}</p>'
     words = {"steps": found.steps, "evaluations": found.evaluations, "length": f"{found.length:.0f}"}
     whence = t("time.from_run", run=found.run, **words) if found.run else t("time.from_model", **words)
     load = t("time.busy", load=f"{machine.load:.1f}", cores=machine.cores)
     busy = f' <span class="sb-warn">{escape(load)}</span>' if machine.busy else ""
-    return f'<p class="sb-note">{escape(whence)}{busy}</p>'
+    more = f" {escape(t('time.resample', times=f'{resample:g}'))}" if resample else ""
+    return f'<p class="sb-note">{escape(whence)}{more}{busy}</p>'

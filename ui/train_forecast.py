@@ -6,7 +6,7 @@ import time
 from html import escape
 
 from core.data import task_counts
-from core.forecast import GROUPS, TaskForecast
+from core.forecast import GROUPS, TaskForecast, favoured
 from core.jobs import Job
 from core.routing import RoutingTable, has_schedules
 from core.services import SERVICES
@@ -32,7 +32,16 @@ def forecast_html(now: Known) -> str:
     """A line for each task, and how to get, renew or give up a forecast."""
     if not now.tasks:
         return ""
-    return f"{_status(now)}{_table(now)}"
+    return f"{_status(now)}{_table(now)}{_favoured(now)}"
+
+
+def _favoured(now: Known) -> str:
+    """That the run's loss counts the tasks unalike, by the length of what was sampled."""
+    found = favoured(now.forecast, now.draft) if now.forecast else None
+    if found is None:
+        return ""
+    words = {"loss": found.loss, "longest": found.longest, "shortest": found.shortest}
+    return f'<p class="sb-note">{escape(t("forecast.favoured", times=f"{found.times:.2g}", **words))}</p>'
 
 
 def _status(now: Known) -> str:

@@ -206,6 +206,13 @@ def test_tasks_count_alike_only_in_a_loss_that_adds_up_tokens(report, loss_type,
     assert len(found) == bool(says)
 
 
+@pytest.mark.parametrize(("resample", "warned"), [(0, False), (0.2, True), (0.25, False), (8, False)])
+def test_a_budget_of_less_than_a_prompt_is_a_warning(report, resample, warned):
+    batches = {"per_device_train_batch_size": 8, "num_generations": 2}
+    found = told(report(mixing={"resample": resample}, grpo=batches))
+    assert any("0.2 times the 4 prompts of a batch is less than one prompt" in line for line in found) == warned
+
+
 @pytest.mark.parametrize("grpo", [{"trust_remote_code": True}, {"model_init_kwargs": {"trust_remote_code": True}}])
 def test_code_of_a_models_repository_runs_only_where_whoever_runs_the_app_says_so(report, monkeypatch, grpo):
     (problem,) = [one for one in report(grpo=grpo).errors if one.where == f"grpo.{next(iter(grpo))}"]

@@ -147,6 +147,7 @@ class TestCache:
         write_atomically(kept.metrics_path, lines(one(step, 0.3) for step in range(1, 150)).decode())
         assert follow(kept).train.values(MATH) == pytest.approx([0.3] * 149)
 
-    def test_a_broken_cache_is_none(self, kept):
-        series_cache._path(kept).write_bytes(b"PK no archive")
+    @pytest.mark.parametrize("text", [b"", b"PK no archive", b"\x93NUMPY"])
+    def test_a_broken_cache_is_none(self, kept, text):
+        series_cache._path(kept).write_bytes(text)
         assert steps(kept) == list(range(1, 100))

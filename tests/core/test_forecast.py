@@ -7,7 +7,9 @@ from toys import make_model, spec_document, tagged_rows, write_rows
 from core.errors import UserError
 from core.forecast import (
     FILE,
+    Forecast,
     TaskForecast,
+    favoured,
     forecast_token,
     kept_forecast,
     kind_of,
@@ -54,6 +56,36 @@ def test_a_group_teaches_or_there_is_a_reason_why_it_does_not(totals, kind):
 
 def test_without_bounds_nothing_is_called_easy_or_hard():
     assert [kind_of(np.array([value] * 2), None, None) for value in (0.0, 1.0)] == ["flat", "flat"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "times"),
+    [
+        ({}, 3.0),
+        ({"grpo": {"loss_type": "dr_grpo"}}, 3.0),
+        ({"grpo": {"loss_type": "grpo"}}, None),
+        ({"normalisation": {"task_tokens": "equal"}}, None),
+    ],
+)
+def test_a_loss_that_adds_up_tokens_favours_long_completions(parts, times):
+    def found(**lengths):
+        counts = {
+            "groups": 8,
+            "spread": 4,
+            "easy": 0,
+            "hard": 4,
+            "flat": 0,
+            "unknown": 0,
+            "reward": 0.5,
+            "clipped": 0.0,
+        }
+        tasks = tuple(TaskForecast(task, length=length, **counts) for task, length in lengths.items())
+        return favoured(Forecast("", 0.0, "embedded", 4, tasks), parse_draft(parts, "test"))
+
+    told = found(a=30.0, b=10.0, c=20.0)
+    assert (told and (told.longest, told.shortest, told.times)) == (times and ("a", "b", times))
+    assert found(a=19.0, b=10.0) is None
+    assert found(a=19.0, b=0.0) is None
 
 
 def test_a_share_is_of_the_groups_that_could_be_judged():

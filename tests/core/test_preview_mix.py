@@ -1,137 +1,156 @@
-"""What a run would make of a preview: checked against batches that are really drawn and resampled."""
+"""What a run would make of a preview: checked against batches that a run's own parts draw, resample and weigh."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from core.advantages import unscaled
 from core.metrics import ScoredBatch
-from core.mixing import Mixer
+from core.mixing import shares
+from core.mixture import Mixture
 from core.preview import Group, Preview
-from core.preview_mix import at_first, favoured, tasks_in_run
+from core.preview_mix import TaskInRun, at_first, tasks_in_run
 from core.resampling import Choice
 from core.routing import RoutingTable
 from core.scores import Scores
-from core.signal import task_signals
 from core.spec import parse_draft
 
 SIZE = 4  # completions of a group
+COUNTS = {"a": 20, "b": 40, "c": 60}
 
 
-def draft(**parts):
-    return parse_draft({"rewards": {"a": [{"name": "exact_match"}], "b": [{"name": "exact_match"}]}, **parts}, "test")
+def draft(places=8, **parts):
+    """A draft whose run samples so many prompts at once."""
+    rewards = {task: [{"name": "exact_match"}, {"name": "number", "weight": 2.0}] for task in COUNTS}
+    batches = {"num_generations": SIZE, "per_device_train_batch_size": SIZE * places}
+    return parse_draft({"rewards": rewards, "grpo": batches, **parts}, "test")
 
 
-def previewed(groups, keys=("exact_match",), made=None):
-    """A preview of groups: the task of each, and the totals of its completions."""
+def previewed(groups, made=None, keys=("exact_match", "number"), errors=None):
+    """A preview of groups: the task of each, and of each completion its score, or a score by each reward."""
     made = made or draft()
-    tasks = [task for task, totals in groups for _ in totals]
-    values = np.array([[float(total)] * len(keys) for _, totals in groups for total in totals])
-    kept = {task: {route.key: route.weight for route in routes} for task, routes in made.rewards.items()}
-    weights = np.array([[kept.get(task, kept.get("default", {})).get(key, 1.0) for key in keys] for task in tasks])
-    scores = Scores(tuple(tasks), keys, values, weights, {}, np.full(values.shape, math.nan))
-    index = np.repeat(np.arange(len(groups)), [len(totals) for _, totals in groups])
-    places = np.concatenate([np.arange(len(totals)) for _, totals in groups])
-    there = tuple(Group({"task": task}, ("x",) * len(totals)) for task, totals in groups)
-    return Preview(there, scores, index, places, {}, RoutingTable(made.rewards))
+    tasks = [task for task, scores in groups for _ in scores]
+    given = [score if isinstance(score, tuple) else (score, 0.0) for _, scores in groups for score in scores]
+    values = np.array(given, dtype=float)[:, : len(keys)]
+    table = RoutingTable(made.rewards)
+    weights = np.array([[next(r.weight for r in table.of(task) if r.key == key) for key in keys] for task in tasks])
+    scores = Scores(tuple(tasks), keys, values, weights, errors or {}, np.full(values.shape, math.nan))
+    index = np.repeat(np.arange(len(groups)), [len(scores) for _, scores in groups])
+    places = np.concatenate([np.arange(len(scores)) for _, scores in groups])
+    there = tuple(Group({"task": task}, ("x",) * len(scores)) for task, scores in groups)
+    return Preview(there, scores, index, places, {}, table)
 
 
 def in_run(found, counts, made):
-    return {task.task: task for task in tasks_in_run(counts, made, found.signals(made.normalisation))}
+    return {task.task: task for task in tasks_in_run(counts, made, found)}
 
 
-def batch(found, rows):
-    """The groups of a preview with these numbers as one batch."""
+def trained(found, counts, made, places, batches):
+    """What batches of a run come to, drawn and weighed by what a run draws and weighs with; its groups are the samples.
+
+    Returns:
+        of each task: its mean part of a batch's summed |advantage|, and the share of its groups that are trained on
+        without spread; and the groups sampled in the place of others, as a part of the batch.
+    """
+    rng = np.random.default_rng(7)
+    tags = [task for task, rows in counts.items() for _ in range(rows)]
+    own = {task: [n for n, group in enumerate(found.groups) if group.fields["task"] == task] for task in counts}
+    mixture = Mixture(tags, shares(counts, made.mixing, made.tasks), made.mixing, made.normalisation, seed=3)
+    parts, more, silent = [], 0, {task: [] for task in counts}
+    for _ in range(batches):
+        sampled = [batch(found, [rng.choice(own[tags[row]]) for row in mixture.draw(places)], made)]
+        choice, left = Choice(sampled[0], SIZE), int(made.mixing.resample * places)
+        while left > 0 and (tasks := choice.without_signal[:left]):
+            left, more = left - len(tasks), more + len(tasks)
+            sampled.append(batch(found, [rng.choice(own[task]) for task in tasks], made))
+            choice.offer(sampled[-1])
+        weighed = mixture.weigh(choice.joined(sampled))
+        strength = np.abs(weighed.advantages[weighed.order])
+        names = np.array(weighed.scores.tasks)[weighed.order]
+        if strength.sum() > 0:
+            parts.append([strength[names == task].sum() / strength.sum() for task in counts])
+        for task, size in zip(names[::SIZE], strength.reshape(-1, SIZE).sum(axis=1), strict=True):
+            silent[task].append(size < 1e-9)
+    mean = dict(zip(counts, np.mean(parts, axis=0), strict=True))
+    return mean, {task: np.mean(found) for task, found in silent.items()}, more / places / batches
+
+
+def batch(found, rows, made):
+    """The groups of a preview with these numbers as one batch, as it was sampled."""
     members = np.concatenate([np.flatnonzero(found.index == row) for row in rows])
-    index = np.repeat(np.arange(len(rows)), [(found.index == row).sum() for row in rows])
-    return found.scores.of(members.tolist()), index
+    scores, groups = found.scores.of(members.tolist()), np.repeat(np.arange(len(rows)), SIZE)
+    texts, count = ("",) * len(members), len(members)
+    pushes = unscaled(scores, groups, made.normalisation)
+    return ScoredBatch(texts, texts, scores, groups, pushes, np.ones(count, np.int64), np.zeros(count, np.bool_))
 
 
-SPREAD = ("a", (0, 1, 0, 1)), ("a", (1, 1, 1, 1)), ("b", (0, 100, 0, 0)), ("b", (10, 20, 30, 40)), ("b", (5, 5, 5, 5))
-
-
-@pytest.mark.parametrize("strategy", ["equal", "natural", "temperature"])
-@pytest.mark.parametrize("scale", ["none", "group", "batch"])
-@pytest.mark.parametrize("aggregation", ["sum_then_normalize", "normalize_then_sum"])
-@pytest.mark.parametrize("task_scale", ["none", "batch"])
-def test_shares_of_the_signal_are_those_of_a_batch_that_is_drawn(strategy, scale, aggregation, task_scale):
-    formula = {"scale_rewards": scale, "multi_objective_aggregation": aggregation, "task_scale": task_scale}
-    made = draft(mixing={"strategy": strategy}, normalisation=formula)
-    counts = {"a": 20, "b": 180}
-    found = previewed(SPREAD, made=made)
-    told = in_run(found, counts, made)
-    mixer = Mixer([task for task, _ in SPREAD], seed=1)
-    rows = mixer.draw({task: one.share for task, one in told.items()}, 12_000)
-    drawn = {task.task: task.share for task in task_signals(*batch(found, rows), made.normalisation)}
-    assert {task: one.signal for task, one in told.items()} == pytest.approx(drawn, abs=2e-3)
-
-
-@settings(deadline=None, max_examples=25)
-@given(
-    flat=st.tuples(st.floats(0, 0.97), st.floats(0, 0.97)),
-    share=st.floats(0.1, 0.9),
-    budget=st.floats(0.1, 4),
+nan = math.nan
+FLAT = (1, 1, 1, 1)
+SAMPLES = (
+    *(("a", (0, 1, 0, 1)), ("a", FLAT), ("a", ((1, 0), (0, 1), (0, 0), (1, 1)))),
+    *(("b", (0, 100, 0, 0)), ("b", (10, 20, 30, 40)), ("b", FLAT), ("b", FLAT), ("b", FLAT)),
+    *(("c", (0.5, nan, 0.1, (nan, nan))), ("c", (0.2, 0.3, 0.2, 0.2)), ("c", FLAT)),
 )
-def test_what_resampling_leaves_is_what_the_trainer_leaves(flat, share, budget):
-    """The trainer's own choice of groups, with groups that are flat at random."""
-    rng = np.random.default_rng(3)
-    places = 3000
-    counts = {"a": round(places * share), "b": places - round(places * share)}
-    kinds = {task: max(1, round(100 * part)) / 100 for task, part in zip("ab", flat, strict=True)}
+ERRORS = {(3, 0): "no gold answer", (41, 1): "no gold answer"}  # nobody knows these completions' totals
+FORMULAS = (
+    {},
+    {"scale_rewards": "batch"},
+    {"scale_rewards": "none"},
+    {"multi_objective_aggregation": "normalize_then_sum"},
+    {"multi_objective_aggregation": "normalize_then_sum", "objective_weights": "spread"},
+    {"multi_objective_aggregation": "normalize_then_sum", "conflict": 1},
+)
+
+
+@pytest.mark.parametrize("task_scale", ["none", "batch", "running"])
+@pytest.mark.parametrize(
+    ("formula", "places"),
+    [*((formula, 4) for formula in FORMULAS), (FORMULAS[0], 32), (FORMULAS[3], 16)],
+    ids=lambda value: str(value) if isinstance(value, int) else " ".join(map(str, value.values())) or "group",
+)
+def test_parts_of_the_signal_are_those_of_batches_that_a_run_would_draw(formula, task_scale, places):
+    made = draft(places, mixing={"strategy": "natural"}, normalisation={**formula, "task_scale": task_scale})
+    found = previewed(SAMPLES, made, errors=ERRORS)
+    expected, flat, _ = trained(found, COUNTS, made, places, batches=1600 // places)
+    told = in_run(found, COUNTS, made)
+    assert {task: one.signal for task, one in told.items()} == pytest.approx(expected, abs=0.06)
+    assert {task: one.flat_share for task, one in told.items()} == pytest.approx(flat, abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("places", "budget", "flat"),
+    [
+        (4, 0.1, (0.5, 0.5, 0.5)),  # less than one prompt
+        (4, 1, (0.5, 0.5, 0.5)),
+        (4, 3, (1.0, 0.1, 0.0)),  # what is always flat uses all of it
+        (16, 0.3, (0.9, 0.2, 0.0)),
+        (16, 2, (1.0, 0.0, 0.0)),
+        (16, 4, (0.8, 0.9, 0.1)),
+    ],
+)
+def test_what_resampling_leaves_and_takes_is_what_it_does_in_training(places, budget, flat):
+    made = draft(places, mixing={"resample": budget})
     groups = [
-        (task, (0, 0, 0, 0) if n < 100 * kinds[task] else (0, 1, 0, 1)) for task in ("a", "b") for n in range(100)
+        (task, FLAT if n < 10 * part else (0, 1, 0, 1))
+        for task, part in zip("abc", flat, strict=True)
+        for n in range(10)
     ]
-    made = draft(mixing={"strategy": "natural", "resample": budget})
-    told = in_run(previewed(groups, made=made), counts, made)
-
-    def sampled(tasks):
-        return drawn_batch(tasks, [rng.random() < kinds[task] for task in tasks])
-
-    choice = Choice(sampled(rng.permutation(["a"] * counts["a"] + ["b"] * counts["b"]).tolist()), SIZE)
-    left = int(budget * places)
-    while left > 0 and (tasks := choice.without_signal[:left]):
-        left -= len(tasks)
-        choice.offer(sampled(tasks))
-    for task, one in told.items():
-        assert one.flat_share == pytest.approx(choice.without_signal.count(task) / counts[task], abs=0.06)
-    more = sum(one.resampled for one in told.values())
-    assert more == pytest.approx((int(budget * places) - left) / places, abs=0.12)
+    found = previewed(groups, made)
+    expected, silent, more = trained(found, COUNTS, made, places, batches=2400 // places)
+    told = in_run(found, COUNTS, made)
+    assert {task: one.flat_share for task, one in told.items()} == pytest.approx(silent, abs=0.06)
+    assert {task: one.signal for task, one in told.items()} == pytest.approx(expected, abs=0.04)
+    assert sum(one.resampled for one in told.values()) == pytest.approx(more, abs=0.04 * max(1, more))
 
 
-def drawn_batch(tasks, flat):
-    """A batch of groups of these tasks, each with or without spread."""
-    values = np.concatenate([np.zeros(SIZE) if one else np.tile([0.0, 1.0], SIZE // 2) for one in flat])[:, None]
-    count, spread = len(values), np.full(values.shape, math.nan)
-    names = tuple(task for task in tasks for _ in range(SIZE))
-    scores = Scores(names, ("exact_match",), values, np.ones(values.shape), {}, spread)
-    index = np.repeat(np.arange(len(tasks)), SIZE)
-    pushes = unscaled(scores, index, draft().normalisation)
-    blank = ("",) * count
-    return ScoredBatch(blank, blank, scores, index, pushes, np.ones(count, np.int64), np.zeros(count, np.bool_))
-
-
-def test_a_task_that_others_gain_by_resampling_loses_its_part_and_one_scale_keeps_it():
-    groups = [("a", (0, 0, 0, 0)), ("a", (0, 1, 0, 1)), ("b", (0, 1, 0, 1))]
+def test_groups_of_one_completion_and_of_other_sizes_count_as_the_groups_of_a_run_would():
+    made = draft(mixing={"resample": 8})
+    even = previewed([("a", FLAT), ("a", (0, 1, 0, 1)), ("b", (0, 1, 0, 1))], made)
+    uneven = previewed([("a", (0,)), ("a", (1,) * 16), ("a", (0, 1, 0, 1)), ("b", (0, 1, 0, 1))], made)
     counts = {"a": 10, "b": 10}
-    plain, more = draft(), draft(mixing={"resample": 8})
-    assert in_run(previewed(groups), counts, plain)["a"].signal == pytest.approx(1 / 3)
-    assert in_run(previewed(groups), counts, more)["a"].signal == pytest.approx(1 / 2, abs=1e-3)
-    scaled = draft(mixing={"resample": 8}, normalisation={"task_scale": "batch"})
-    assert in_run(previewed(groups), counts, scaled)["a"].signal == pytest.approx(1 / 2)
-
-
-def test_a_budget_of_one_batch_is_not_overdrawn_by_a_task_that_never_has_spread():
-    groups = [("a", (0, 0, 0, 0)), ("b", (0, 1, 0, 1)), ("b", (1, 1, 1, 1))]
-    made = draft(mixing={"resample": 1})
-    told = in_run(previewed(groups), {"a": 10, "b": 10}, made)
-    assert told["a"].flat_share == 1
-    assert told["a"].signal == 0
-    assert told["a"].resampled + told["b"].resampled <= 1 + 1e-9
-    assert told["b"].flat_share < 0.25
+    assert in_run(uneven, counts, made) == in_run(even, counts, made)
+    assert in_run(previewed([("a", (0,)), ("b", (0, 1))], made), counts, made)["a"].signal is None
 
 
 @pytest.mark.parametrize(
@@ -144,20 +163,20 @@ def test_a_budget_of_one_batch_is_not_overdrawn_by_a_task_that_never_has_spread(
     ],
 )
 def test_what_moves_shares_says_how_far_down(parts, least):
-    told = in_run(previewed(SPREAD), {"a": 10, "b": 10}, draft(**parts))
+    told = in_run(previewed(SAMPLES), {"a": 10, "b": 10}, draft(**parts))
     assert [(one.share, one.least) for one in told.values()] == [(0.5, pytest.approx(least))] * 2
 
 
 def test_a_task_alone_keeps_all_of_the_batches():
     made = draft(mixing={"adapt": "worst"}, convergence={"freeze": True})
-    assert in_run(previewed(SPREAD[:2]), {"a": 10}, made)["a"].least == 1
+    assert in_run(previewed(SAMPLES[:2]), {"a": 10}, made)["a"].least == 1
 
 
 def test_tasks_without_samples_have_a_share_and_no_signal_and_samples_without_rows_are_left_out():
-    told = in_run(previewed(SPREAD), {"a": 10, "c": 30}, draft(mixing={"strategy": "natural"}))
-    assert (told["c"].share, told["c"].signal, told["c"].flat_share) == (0.75, None, None)
-    assert told["a"].signal == 1
-    assert "b" not in told
+    told = in_run(previewed(SAMPLES), {"a": 10, "d": 30}, draft(mixing={"strategy": "natural"}))
+    assert (told["d"].share, told["d"].signal, told["d"].flat_share, told["d"].fair) == (0.75, None, None, None)
+    assert (told["a"].signal, told["a"].fair) == (1, 1)
+    assert set(told) == {"a", "d"}
 
 
 def test_no_task_has_a_signal_where_nothing_has_spread():
@@ -165,14 +184,19 @@ def test_no_task_has_a_signal_where_nothing_has_spread():
     assert [one.signal for one in in_run(flat, {"a": 1, "b": 1}, draft()).values()] == [None, None]
 
 
-def test_a_task_is_drowned_where_it_has_hardly_any_signal_for_its_part_of_the_batches():
+@pytest.mark.parametrize(("signal", "drowned"), [(0.16, True), (0.17, False), (0.0, False), (None, False)])
+def test_below_a_third_of_its_fair_part_a_task_is_drowned(signal, drowned):
+    assert TaskInRun("a", 1, 0.1, 0.1, signal=signal, scaled=0.4, fair=0.5).is_drowned == drowned
+
+
+def test_a_task_is_drowned_by_the_scale_of_another_or_by_groups_without_spread():
     loud = draft(normalisation={"scale_rewards": "none"})
-    groups = [("a", (0, 1)), ("b", (0, 100))]
-    told = in_run(previewed(groups), {"a": 10, "b": 10}, loud)
-    assert (told["a"].is_drowned, told["b"].is_drowned) == (True, False)
-    even = draft(normalisation={"scale_rewards": "none", "task_scale": "batch"})
-    assert not in_run(previewed(groups), {"a": 10, "b": 10}, even)["a"].is_drowned
-    assert not in_run(previewed([("a", (1, 1)), ("b", (0, 1))]), {"a": 10, "b": 10}, loud)["a"].is_drowned
+    counts = {"a": 10, "b": 10, "c": 980}  # without samples: it has no part in what is compared
+    told = in_run(previewed([("a", (0, 1)), ("b", (0, 100))]), counts, loud)
+    assert (told["a"].is_drowned, told["a"].is_drowned_by_scale) == (True, True)
+    assert not told["b"].is_drowned
+    silent = in_run(previewed([*[("a", FLAT)] * 9, ("a", (0, 1)), ("b", (0, 1))]), counts, draft(places=4))
+    assert (silent["a"].is_drowned, silent["a"].is_drowned_by_scale) == (True, False)
 
 
 def test_the_first_step_counts_with_the_weights_it_begins_with():
@@ -183,34 +207,7 @@ def test_the_first_step_counts_with_the_weights_it_begins_with():
         "default": [{"name": "exact_match", "weight": 3.0, "schedule": later}, {"name": "number"}],
     }
     made = draft(rewards=routes)
-    found = previewed([("a", (0, 1)), ("b", (0, 1))], ("exact_match", "number"), made)
+    found = previewed([("a", (0, 1)), ("b", (0, 1))], made)
     assert at_first(found).scores.weights[[0, 2]].tolist() == [[1.0, 0.0], [0.25, 1.0]]
-    plain = previewed([("a", (0, 1))])
+    plain = previewed([("a", (0, 1))], keys=("exact_match",))
     assert at_first(plain) is plain
-
-
-def answers(**completions):
-    """A preview of one group a task, with these answers."""
-    found = previewed([(task, (0,) * len(texts)) for task, texts in completions.items()])
-    groups = tuple(Group({"task": task}, texts) for task, texts in completions.items())
-    return replace(found, groups=groups)
-
-
-@pytest.mark.parametrize(
-    ("parts", "times"),
-    [
-        ({}, 3.0),
-        ({"grpo": {"loss_type": "dr_grpo"}}, 3.0),
-        ({"grpo": {"loss_type": "grpo"}}, None),
-        ({"normalisation": {"task_tokens": "equal"}}, None),
-    ],
-)
-def test_a_loss_that_adds_up_tokens_favours_long_answers(parts, times):
-    told = favoured(answers(a=("x" * 40, "x" * 20), b=("x" * 5, "x" * 15), c=("x" * 20,)), draft(**parts), "abc")
-    assert (told and (told.long, told.short, told.times)) == (times and ("a", "b", times))
-
-
-def test_answers_of_about_one_length_tasks_without_rows_and_empty_answers_favour_none():
-    assert favoured(answers(a=("x" * 19,), b=("x" * 10,)), draft(), "ab") is None
-    assert favoured(answers(a=("x" * 90,), b=("x" * 10,)), draft(), "b") is None
-    assert favoured(answers(a=("x" * 90,), b=("",)), draft(), "ab") is None

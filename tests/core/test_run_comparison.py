@@ -42,15 +42,29 @@ def test_values_are_written_as_yaml_has_them_and_what_holds_none_is_none():
     assert not [name for name in found if name.startswith(("tasks", "rewards"))]
 
 
-def test_tasks_that_are_not_scored_alike_are_named():
+def routed(*routes):
+    return parse_spec({**spec_document(["math", "code"]), "rewards": {"default": list(routes)}}, "test")
+
+
+ONE = {"name": "exact_match"}, {"name": "length", "weight": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("other", "alike"),
+    [
+        pytest.param(ONE[::-1], True, id="in another order"),
+        pytest.param(({**ONE[0], "label": "right"}, ONE[1]), True, id="called otherwise"),
+        pytest.param((ONE[0], {**ONE[1], "params": {"minimum": 1}}), True, id="a default written out"),
+        pytest.param((*ONE, {"name": "number", "weight": 0}), True, id="another only watched"),
+        pytest.param((*ONE, {"name": "number"}), False, id="another"),
+        pytest.param((ONE[0], {**ONE[1], "weight": 0.4}), False, id="another weight"),
+        pytest.param((ONE[0], {**ONE[1], "params": {"maximum": 9}}), False, id="another parameter"),
+        pytest.param((ONE[0], {**ONE[1], "schedule": {"kind": "step", "at": 3}}), False, id="a schedule"),
+    ],
+)
+def test_tasks_that_are_not_scored_alike_are_named(other, alike):
     tasks = ["math", "code"]
-    one = parse_spec(spec_document(tasks), "test")
-    assert scored_unlike([one, one], tasks) == []
-    other = spec_document(tasks)
-    other["rewards"]["code"][0]["weight"] = 2.0
-    assert scored_unlike([one, one, parse_spec(other, "test")], tasks) == ["code"]
-    default = {**spec_document(tasks), "rewards": {"default": spec_document(tasks)["rewards"]["math"]}}
-    assert scored_unlike([one, parse_spec(default, "test")], tasks) == [], "a default route may say the same"
+    assert scored_unlike([(routed(*ONE), tasks), (routed(*other), ["code"])]) == ([] if alike else ["code"])
 
 
 def test_each_task_ends_where_its_last_steps_and_evaluations_say():

@@ -194,8 +194,12 @@ class TestOverview:
     def test_a_task_that_another_drowns_is_named(self, overview):
         assert "task_scale" not in overview()
         drowned = overview(normalisation={"scale_rewards": "none"})
-        assert f"{escape(HOSTILE)} would get 0.3% of the signal for 20% of the batches" in drowned
-        assert "task_scale" not in overview(normalisation={"scale_rewards": "none", "task_scale": "batch"}).lower()
+        assert (
+            f"{escape(HOSTILE)} would get 0.4% of the signal for 25% of the batches; with task_scale: batch, 25%"
+            in drowned
+        )
+        assert "They are those of the tasks with samples" in drowned
+        assert "task_scale" not in overview(normalisation={"scale_rewards": "none", "task_scale": "batch"})
 
 
 def cells(table):

@@ -168,5 +168,6 @@ def test_what_was_found_in_a_draft_is_remembered_for_that_draft_alone(now):
 
 def test_a_busy_machine_is_said_beside_the_time():
     found = RunTime(step=1.0, whole=9.0, steps=9, evaluations=1, length=8.0, source="model")
-    assert "load 3.0 on 2 cores" in _time_html(found, Machine(2, 8.0, 8.0, False, load=3.0))
-    assert "load" not in _time_html(found, Machine(2, 8.0, 8.0, False, load=0.4))
+    assert "load 3.0 on 2 cores" in _time_html(found, Machine(2, 8.0, 8.0, False, load=3.0), 0.0)
+    assert "sample up to 2 times as much again" in _time_html(found, Machine(2, 8.0, 8.0, False), 2.0)
+    assert "load" not in _time_html(found, Machine(2, 8.0, 8.0, False, load=0.4), 0.0)
