@@ -28,5 +28,5 @@ TRY = {
     "gradient": "Lower learning_rate or max_grad_norm; look for a task whose rewards are of another scale.",
     "nan": "Stop; resume from a checkpoint before it with a lower learning_rate, or train in float32 or bf16.",
     "silent": "Read the worker's log below; a stuck worker can be killed and resumed from its last checkpoint.",
-    "unread": "Put the line right, or take it out while the run does not work; the page reads the file anew then.",
+    "unread": "Put back a copy of the file while the run does not work, or mend the line; the page reads it anew then.",
 }

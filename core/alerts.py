@@ -284,11 +284,19 @@ def _explosion(train: Columns, name: str, least: float) -> str:
 
 def _unread(series: Series) -> Alert | None:
     """Lines of metrics.jsonl that are no records: a hole in every curve that nobody would see."""
-    if not series.broken:
+    reasons = []
+    if series.broken:
+        lines = "1 line is no record" if series.broken == 1 else f"{series.broken} lines are no records"
+        reasons.append(f"{lines} in metrics.jsonl, the first of them line {series.first_broken}")
+    steps = np.concatenate([[0], series.train.steps])
+    if len(gaps := np.flatnonzero(np.diff(steps) > 1)):
+        first, last = int(steps[gaps[0]]) + 1, int(steps[gaps[0] + 1]) - 1
+        which = f"step {first} is" if first == last else f"steps {first} to {last} are"
+        more = f", and more in {len(gaps) - 1} other places" if len(gaps) > 1 else ""
+        reasons.append(f"{which} not in it{more}")
+    if not reasons:
         return None
-    lines = "1 line is no record" if series.broken == 1 else f"{series.broken} lines are no records"
-    reason = f"{lines} in metrics.jsonl, first line {series.first_broken}: what they said is missing from all curves."
-    return Alert("unread", series.step, reason, TRY["unread"])
+    return Alert("unread", series.step, f"{'; '.join(reasons)}: missing from all curves.", TRY["unread"])
 
 
 def _nan(series: Series) -> Alert | None:

@@ -22,6 +22,7 @@ from core.routing import TaskColumns, check_coverage, check_routes, sound
 from core.row_check import check_rows
 from core.sandbox import Level, level
 from core.spec import Normalisation, RunSpec, TaskSpec
+from core.spec_errors import field_path
 from core.task_scale import TOKEN_SUMS
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def check(spec: RunSpec, try_rows: bool = True) -> Report:
     if sound:
         problems += [*_check_batch(spec), *_check_steps(spec)]
         problems += check_reporting(spec.grpo.get("report_to"))
-        problems += [*_check_task_tokens(spec), *_check_resample(spec)]
+        problems += [*_check_task_tokens(spec), *_check_resample(spec), *_check_schedules(spec)]
     problems += _check_switches(spec.normalisation)
     problems += [*_check_model(spec.model), *_check_remote_code(spec.grpo)]
     try:
@@ -240,6 +241,19 @@ def _check_task_tokens(spec: RunSpec) -> list[Problem]:
     severity: Literal["error", "warning"] = "warning" if alike else "error"
     mend = f"Use loss, or a loss_type of {', '.join(TOKEN_SUMS)}."
     return [Problem("normalisation.task_tokens", f"loss_type {loss!r} {what}.", mend, severity)]
+
+
+def _check_schedules(spec: RunSpec) -> list[Problem]:
+    """Weights that do not come about within the run's steps; how many those are is not known where epochs count."""
+    steps, found = grpo_settings(spec.grpo)["max_steps"], []
+    for task, routes in spec.rewards.items():
+        for n, route in enumerate(routes):
+            last = getattr(route.schedule, "end", getattr(route.schedule, "at", 0))
+            if steps > 0 and last > steps:
+                what = f"its weight is whole at step {last}, and the run ends at step {steps}."
+                mend = "Let it come earlier, or raise grpo.max_steps."
+                found.append(Problem(field_path(("rewards", task, n, "schedule")), what, mend, "warning"))
+    return found
 
 
 def _check_resample(spec: RunSpec) -> list[Problem]:

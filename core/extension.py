@@ -17,6 +17,8 @@ from core.records import last_record
 from core.runs import RunFolder, folder_state, write_atomically
 from core.spec import RunSpec
 
+MOST_STEPS = 1_000_000  # at once: an extension cannot be taken back
+
 
 def extend(run: RunFolder, steps: int) -> int:
     """Give a run so many steps more; it does them when it is started next. Returns how many it has in all then.
@@ -26,6 +28,8 @@ def extend(run: RunFolder, steps: int) -> int:
     """
     if steps < 1:
         raise UserError(Problem("steps", f"found {steps}.", "Give a number of steps above 0."))
+    if steps > MOST_STEPS:
+        raise UserError(Problem("steps", f"found {steps:,}.", f"Give at most {MOST_STEPS:,}: none can be taken back."))
     now = folder_state(run)
     if now in ("running", "created"):
         mend = "Stop it first." if now == "running" else "Start it first."

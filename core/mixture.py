@@ -118,13 +118,14 @@ class Mixture:
         self._gates.restore(state["gates"])
         self.frozen = frozenset(state.get("frozen", ()))  # older versions froze nothing
 
-    def go_on(self, checkpoint: Path, drawn: int) -> None:
-        """Go on from a checkpoint; one that an older version has written says nothing, and `drawn` rows are passed."""
-        path = checkpoint / FILE
-        if path.exists():
-            self.restore(json.loads(path.read_text(encoding="utf-8")))
-        else:
-            self.draw(drawn)
+    def go_on(self, checkpoint: Path) -> None:
+        """Go on from a checkpoint."""
+        self.restore(json.loads((checkpoint / FILE).read_text(encoding="utf-8")))
+
+
+def is_state(found: Any) -> bool:
+    """Whether something has the parts of a state."""
+    return isinstance(found, dict) and all(isinstance(found.get(name), dict) for name in ("drawn", "behind", "seen"))
 
 
 def save_state(state: Mapping[str, Any], checkpoint: Path) -> None:

@@ -174,6 +174,9 @@ class RunFolder:
             return parse_spec(parse_yaml(self.spec_path.read_text(encoding="utf-8"), where), where)
         except FileNotFoundError:
             raise UserError(Problem(str(self.path), "this is no run folder.", "It has no spec.yaml.")) from None
+        except UnicodeDecodeError as error:
+            mend = "Put it back from a copy, or from the run's zip."
+            raise UserError(Problem(where, f"not UTF-8 at byte {error.start}.", mend)) from None
 
     def worker(self) -> Worker | None:
         """The process that was last started on this run."""

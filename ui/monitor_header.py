@@ -19,7 +19,7 @@ from core.step_time import evaluations_apart
 from core.ways import ways_of
 from ui.html import attributes, empty
 from ui.messages import problem_list
-from ui.monitor_state import SPANS, Known, Look, spec_of
+from ui.monitor_state import SPANS, Known, Look, spec_of, spec_problems
 from ui.preview_tables import select
 from ui.run_buttons import buttons_html
 from ui.texts import t
@@ -147,6 +147,7 @@ def _ending(found: Known) -> str:
         lines.append(t("watch.adapter", path=found.run.adapter))
     lines += engine_lines(found)
     broken = problem_list(found.queue.problems) if isinstance(found.queue, UserError) else ""
+    broken += problem_list(spec_problems(found.run))
     return "".join(f'<p class="sb-note">{escape(line)}</p>' for line in lines) + broken
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from core.alert_log import alerts_path, read_alerts
 from core.alerts import Alert, find_alerts, silence
 from core.completions import Wanted
-from core.errors import UserError
+from core.errors import Problem, UserError
 from core.extension import extended_steps
 from core.following import follow
 from core.queue import Queue, read_queue
@@ -179,15 +179,26 @@ def spec_of(run: RunFolder) -> RunSpec | None:
         stat = run.spec_path.stat()
     except FileNotFoundError:
         return None
-    return _spec_of(run.path, stat.st_ino, stat.st_mtime_ns)
+    found = _spec_of(run.path, stat.st_ino, stat.st_mtime_ns)
+    return None if isinstance(found, UserError) else found
+
+
+def spec_problems(run: RunFolder) -> tuple[Problem, ...]:
+    """Why its settings cannot be read; nothing where they can."""
+    try:
+        stat = run.spec_path.stat()
+    except FileNotFoundError:
+        return ()
+    found = _spec_of(run.path, stat.st_ino, stat.st_mtime_ns)
+    return found.problems if isinstance(found, UserError) else ()
 
 
 @lru_cache(maxsize=64)
-def _spec_of(path: Path, _inode: int, _time: int) -> RunSpec | None:
+def _spec_of(path: Path, _inode: int, _time: int) -> RunSpec | UserError:
     try:
         return RunFolder(path).spec()
-    except UserError:
-        return None
+    except UserError as error:
+        return error
 
 
 @lru_cache(maxsize=16)

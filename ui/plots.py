@@ -97,13 +97,16 @@ FOLLOW_PLOTS = """() => {
     const follow = (plot) => {
         plot.dataset.followed = "yes";
         toItself(plot);
-        const key = () => `${plot.parentElement.closest("[id]")?.id} ${plot.layout.uirevision}`;
-        const ranges = kept.get(key());
+        const home = plot.parentElement.closest("[id]"), key = `${home?.id} ${plot.layout.uirevision}`;
+        const ranges = kept.get(key);
         if (ranges) window.Plotly.relayout(plot, ranges);
         plot.on("plotly_relayout", (change) => {
             const names = Object.keys(change);
-            if (names.some((name) => name.endsWith("autorange") && change[name])) kept.delete(key());
-            else if (names.some((name) => name.includes("range"))) kept.set(key(), {...kept.get(key()), ...change});
+            if (names.some((name) => name.endsWith("autorange") && change[name])) kept.delete(key);
+            else if (names.some((name) => name.includes("range"))) kept.set(key, {...kept.get(key), ...change});
+            if (plot.isConnected) return;  // it was replaced while somebody dragged: the zoom is for its successor
+            const now = home?.id && document.getElementById(home.id)?.querySelector(".js-plotly-plot");
+            if (now && kept.has(key)) window.Plotly.relayout(now, kept.get(key));
         });
     };
     new MutationObserver(() => document.querySelectorAll(".js-plotly-plot:not([data-followed])").forEach((plot) => {

@@ -217,8 +217,10 @@ def changes(now: Known, before: Seen, choice: Choice) -> tuple[Any, ...]:
 def moved(name: str, seen: Any, choice: Choice, event: gr.EventData) -> tuple[Any, ...]:
     """Try what was moved; the sliders stay as they are, unless they have been drawn since, without it."""
     project, choice, before, move = opened(name), choice.of(name), seen or {}, said(event)
+    formula = known(project).normalisation.multi_objective_aggregation
     taken = TRIALS.move(project, move)
     now = known(project)
-    if taken and before.get("drawing") == move["drawn"]:
+    same = formula == now.normalisation.multi_objective_aggregation  # another has other choices
+    if taken and same and before.get("drawing") == move["drawn"]:
         before = {**before, "weights": _weights_token(now, choice)}
     return changes(now, before, choice)

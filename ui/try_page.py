@@ -105,6 +105,9 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
             made["progress"], made["results"] = _live("eval-progress"), _live("eval-results")
         with gr.Tab(t("try.export"), id="export"):
             hub = _exports(made)
+    # Outside of the tabs, which are there for a run alone: the first run of a machine may be one from elsewhere.
+    with gr.Accordion(t("export.import"), open=False, elem_id="import-run"):
+        made["bring"] = gr.File(label=t("export.import_file"), file_types=[".zip"], height=120, elem_id="import-file")
     outputs = [*(made[part.name] for part in PARTS), *form.outputs, evaluation.tokens, run, adapter, seen]
     inputs = {"run": run, "adapter": adapter, "look": look}
     refresh = {"fn": show, "inputs_kwargs": {"name": project, "seen": seen, **inputs}, "outputs": outputs, **SHOWING}
@@ -128,8 +131,6 @@ def _exports(made: dict[str, Any]) -> try_export.Hub:
         made["pushed"] = _live("hub-pushed")
     with gr.Accordion(t("export.card"), open=False, elem_id="card"):
         made["card"] = gr.Code(language="markdown", interactive=False, show_label=False, lines=12, elem_id="card-text")
-    with gr.Accordion(t("export.import"), open=False, elem_id="import-run"):
-        made["bring"] = gr.File(label=t("export.import_file"), file_types=[".zip"], height=120, elem_id="import-file")
     return hub
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import torch
@@ -17,25 +14,6 @@ from core.options import GRPO_RESERVED, LORA_RESERVED, fixed, grpo_settings, lor
 from core.runs import RunFolder
 from core.spec import RunSpec
 from core.step_time import evaluations_apart, step_count
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How many prompts a run consumes.
-
-    Attributes:
-        steps: optimizer steps.
-        prompts_per_generation: prompts sampled from at once, over all processes.
-        steps_per_generation: optimizer steps that use what was sampled at once; less than 1 where a step uses several.
-    """
-
-    steps: int
-    prompts_per_generation: int
-    steps_per_generation: Fraction
-
-    def prompts_until(self, step: int) -> int:
-        """Prompts of the generations that are used up after a step."""
-        return self.prompts_per_generation * math.floor(step / self.steps_per_generation)
 
 
 def trainer_arguments(run: RunFolder, spec: RunSpec, rows: int, evaluate: bool) -> GRPOConfig:
@@ -68,16 +46,6 @@ def adapter_config(spec: RunSpec) -> LoraConfig:
         return LoraConfig(**lora_settings(spec.lora), **fixed(LORA_RESERVED))
     except (TypeError, ValueError) as error:
         raise UserError(Problem("lora", f"PEFT refuses these settings: {error}")) from error
-
-
-def schedule(arguments: GRPOConfig) -> Schedule:
-    """The prompts that a configuration consumes; see TRL's RepeatSampler for the order of use."""
-    uses = arguments.steps_per_generation * arguments.num_iterations
-    return Schedule(
-        steps=arguments.max_steps,
-        prompts_per_generation=arguments.generation_batch_size // arguments.num_generations,
-        steps_per_generation=Fraction(uses, arguments.gradient_accumulation_steps),
-    )
 
 
 def evaluation_due(arguments: GRPOConfig, step: int) -> bool:

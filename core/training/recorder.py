@@ -143,6 +143,8 @@ def completions_table(split: Split, step: int, batch: ScoredBatch) -> pa.Table:
 def rewind(run: RunFolder, step: int) -> bool:
     """Take out of the folder whatever came after `step`; say whether the evaluation at `step` is still in it.
 
+    At -1 that is everything.
+
     A record or shard after the last checkpoint belongs to steps that are about to be done again.
     """
     with suppress(FileNotFoundError):
@@ -150,7 +152,7 @@ def rewind(run: RunFolder, step: int) -> bool:
     records = run.records()
     kept = [record for record in records if record["step"] <= step]
     evaluated = {record["step"] for record in kept if record["split"] == "held_out"}
-    aside = free_path(run.path / "superseded" / f"{time.strftime('%Y%m%d-%H%M%S')}-after-step-{step}")
+    aside = free_path(run.path / "superseded" / f"{time.strftime('%Y%m%d-%H%M%S')}-after-step-{max(step, 0)}")
     if len(kept) < len(records):
         aside.mkdir(parents=True, exist_ok=True)
         shutil.copy2(run.metrics_path, aside)

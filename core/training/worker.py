@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from core.alert_log import AlertLog
 from core.check import check
+from core.checkpoint_check import damage
 from core.data import Data, column, task_counts
 from core.errors import Problem, UserError
 from core.extension import wants_more, working_spec
@@ -35,7 +36,7 @@ from core.records import last_record
 from core.routing import RoutingTable
 from core.run_adapters import RESULT, RunAdapter, save_step
 from core.run_data import note_rows
-from core.runs import Exit, RunFolder, checkpoint_step, record_worker, write_exit
+from core.runs import Exit, RunFolder, checkpoint_step, free_path, record_worker, write_exit
 from core.scoring import Scorer
 from core.spec import RunSpec
 from core.task_states import goals
@@ -123,7 +124,8 @@ def train(run: RunFolder, stop: Stop) -> Exit:
     note_rows(run, report.data)
     checkpoint = last_checkpoint(run)
     step = checkpoint_step(checkpoint) if checkpoint else 0
-    evaluated = rewind(run, step)
+    # Without a checkpoint the evaluation before the first step is made again, too: chance goes on from it.
+    evaluated = rewind(run, step if checkpoint else -1)
     rewind_best(run, step)
     if stop.requested:
         return Exit("stopped", "Stopped before the first step.", step)
@@ -162,20 +164,20 @@ def build_trainer(
     run: RunFolder, spec: RunSpec, data: Data, scorer: Scorer, stop: Stop, checkpoint: Path | None = None
 ) -> MultiTaskGRPOTrainer:
     """Model, adapter, data and rewards put together; the mixture as a checkpoint has it."""
-    from core.training.arguments import adapter_config, schedule, trainer_arguments
+    from core.training.arguments import adapter_config, trainer_arguments
     from core.training.stopping import StopAndMark
     from core.training.trainer import MultiTaskGRPOTrainer
 
     tokenizer = load_tokenizer(spec.model)
     arguments = trainer_arguments(run, spec, rows=len(data.train), evaluate=len(data.held_out) > 0)
-    plan = schedule(arguments)
+    prompts = arguments.generation_batch_size // arguments.num_generations
     share = shares(task_counts(data.train), spec.mixing, spec.tasks)
     schedules = schedules_of(RoutingTable(spec.rewards), share)
     mixture = Mixture(column(data.train, "task"), share, spec.mixing, spec.normalisation, arguments.seed, schedules)
     if checkpoint:
-        mixture.go_on(checkpoint, plan.prompts_until(checkpoint_step(checkpoint)))
+        mixture.go_on(checkpoint)
     chat = tokenizer.chat_template is not None
-    print(f"{plan.steps} steps, {plan.prompts_per_generation} prompts at once, shares {share}", flush=True)
+    print(f"{arguments.max_steps} steps, {prompts} prompts at once, shares {share}", flush=True)
     try:
         return MultiTaskGRPOTrainer(
             spec=spec,
@@ -208,11 +210,26 @@ def rendered(dataset: Dataset, spec: RunSpec, chat: bool) -> Dataset:
 
 
 def last_checkpoint(run: RunFolder) -> Path | None:
-    """The newest whole checkpoint; torn ones, left by a kill in the middle of a save, are removed."""
+    """The newest checkpoint that can be gone on from; None where there is none at all.
+
+    Torn ones, left by a kill in the middle of a save, are removed. One that was whole and is damaged gives way to the
+    one before it and is kept under `superseded/`. Where none is left, all stay and a `UserError` names the file:
+    beginning anew costs all steps, and is for the user to say.
+    """
     whole = run.whole_checkpoints()
     for folder in set(run.all_checkpoints()) - set(whole):
         shutil.rmtree(folder)
-    return whole[-1] if whole else None
+    faults = {folder: damage(folder) for folder in reversed(whole)}
+    sound = next((folder for folder, fault in faults.items() if not fault), None)
+    if whole and sound is None:
+        mend = "Put the file back from a copy; or remove the checkpoints, and the run begins anew."
+        raise UserError(Problem(str(whole[-1]), f"{faults[whole[-1]]}.", mend))
+    for folder in whole[whole.index(sound) + 1 :] if sound is not None else ():
+        print(f"{folder.name} is damaged: {faults[folder]}. The run goes on from the one before.", flush=True)
+        aside = free_path(run.path / "superseded" / f"damaged-{folder.name}")
+        aside.parent.mkdir(exist_ok=True)
+        folder.rename(aside)
+    return sound
 
 
 def _fit(run: RunFolder, trainer: MultiTaskGRPOTrainer, checkpoint: Path | None, stop: Stop, steps: int) -> Exit:

@@ -41,9 +41,23 @@ def test_damaged_metrics_are_told_with_the_line():
     found = Series.of(lines([record(1, {"math": 0.5})]) + b"half a li\n" + lines([record(3, {"math": 0.6})]))
     (alert,) = find_alerts(found)
     assert (alert.kind, alert.step) == ("unread", 3)
-    assert "1 line is no record in metrics.jsonl, first line 2" in alert.reason
+    assert "1 line is no record in metrics.jsonl, the first of them line 2; step 2 is not in it" in alert.reason
     found.add(b"{}\n")
     assert "2 lines are no records" in find_alerts(found)[0].reason
+
+
+@pytest.mark.parametrize(
+    ("steps", "says"),
+    [
+        ([1, 2, 3], None),
+        ([3, 4], "steps 1 to 2 are not in it: missing"),
+        ([1, 2, 7, 9], "steps 3 to 6 are not in it, and more in 1 other places"),
+    ],
+)
+def test_steps_that_are_missing_are_told(steps, says):
+    found = find_alerts(Series.of(lines([record(step, {"math": 0.5}) for step in steps])))
+    assert [alert.kind for alert in found] == (["unread"] if says else [])
+    assert says is None or says in found[0].reason
 
 
 def test_a_run_that_learns_raises_none():

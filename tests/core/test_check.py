@@ -206,6 +206,22 @@ def test_tasks_count_alike_only_in_a_loss_that_adds_up_tokens(report, loss_type,
     assert len(found) == bool(says)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "warned"),
+    [
+        ({"kind": "step", "at": 21}, True),
+        ({"kind": "step", "at": 20}, False),
+        ({"kind": "linear", "begin": 5, "end": 30}, True),
+        ({"kind": "linear", "begin": 5, "end": 20}, False),
+    ],
+)
+def test_a_weight_that_comes_after_the_last_step_is_a_warning(report, schedule, warned):
+    rewards = {"default": [{"name": "exact_match"}, {"name": "length", "schedule": schedule}]}
+    found = told(report(rewards=rewards, grpo={"max_steps": 20}))
+    assert any(line.startswith("warning: rewards.default[1].schedule: its weight is whole") for line in found) == warned
+    assert not any("its weight is whole" in line for line in told(report(rewards=rewards, grpo={"max_steps": 40})))
+
+
 @pytest.mark.parametrize(("resample", "warned"), [(0, False), (0.2, True), (0.25, False), (8, False)])
 def test_a_budget_of_less_than_a_prompt_is_a_warning(report, resample, warned):
     batches = {"per_device_train_batch_size": 8, "num_generations": 2}

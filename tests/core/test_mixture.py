@@ -61,7 +61,7 @@ def test_a_resumed_run_draws_and_weighs_exactly_as_an_unbroken_one(adapt, cut, t
     save_state(first.state, tmp_path)
     train(first, 3, start=cut)  # steps after the checkpoint, lost in a crash
     second = mixture(mixing, schedules=GATED)
-    second.go_on(tmp_path, drawn=0)
+    second.go_on(tmp_path)
     after = train(second, 40 - cut, start=cut)
     assert before[0] + after[0] == drawn
     assert before[1] + after[1] == made
@@ -94,14 +94,6 @@ def test_shares_follow_what_is_seen_and_leave_the_floor():
     assert all(share[task] >= 0.2 * BASE[task] for task in BASE)
     rows, _ = train(moving, 20)
     assert sum(TAGS[row] == "b" for row in rows) / len(rows) > BASE["b"]
-
-
-def test_a_checkpoint_that_says_nothing_of_it_is_one_of_an_older_version_and_its_rows_are_passed(tmp_path):
-    static = Mixing()
-    whole = mixture(static).draw(60)
-    late = mixture(static)
-    late.go_on(tmp_path, drawn=40)
-    assert late.draw(20) == whole[40:]
 
 
 def test_the_state_is_json_and_small(tmp_path):

@@ -114,7 +114,9 @@ class TestOverview:
     def test_a_run_that_has_not_begun_says_what_it_waits_for(self, runs, watch):
         run = runs("new", [], end=None)
         record_worker(run, os.getpid())
-        expect(watch(run).locator("#status")).to_contain_text("Loading the model")
+        page = watch(run)
+        expect(page.locator("#status")).to_contain_text("loading the model")
+        expect(page.locator("#monitor-tools")).to_contain_text("No step yet")
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     @pytest.mark.parametrize(
@@ -129,6 +131,22 @@ class TestOverview:
         page = watch(runs("one", records(60, errors=2)), tab, width=390, height=844, scheme=scheme)
         expect(page.locator(part)).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+    def test_weights_that_move_are_drawn_and_told(self, runs, watch):
+        gate = {"kind": "gate", "reward": "exact", "above": 0.8}
+        document = spec_document(TASKS, REWARDS)
+        document["rewards"]["math"][1]["schedule"] = gate
+        rows = [
+            record(step, [task_entry("math", 0.5) | {"rewards": [reward_entry("exact", 0.5), brief]}])
+            for step in range(1, 9)
+            for brief in [reward_entry("brief", 0.5, weight=float(step > 6))]
+        ]
+        page = watch(runs("moving", rows, document), "parts")
+        expect(page.locator("#weights-that-move")).to_contain_text("there since step 7")
+        expect(drawn(page, "weights")).to_be_attached()
+        page.get_by_role("tab", name="Overview").click()
+        expect(page.locator("#run-table")).to_be_visible()
+        expect(page.locator("#weights-note")).to_have_count(0)
 
 
 class TestTabs:
@@ -181,9 +199,10 @@ class TestLive:
     def test_a_deleted_run_is_said_and_the_page_goes_on(self, runs, running, watch):
         other = runs("other", records(10))
         page = watch(running)
-        running.spec_path.rename(running.path / "spec.gone")
+        aside = running.path.with_name(f".{running.id}")
+        running.path.rename(aside)
         expect(page.get_by_text(f"There is no run {running.id} any more.").first).to_be_visible()
-        (running.path / "spec.gone").rename(running.spec_path)
+        aside.rename(running.path)
         page.get_by_label("Run", exact=True).click()
         page.locator(f'.sb-picker [data-run="{other.id}"]').click()
         expect(page.locator("#status")).to_contain_text(other.id)

@@ -134,6 +134,41 @@ class TestEndings:
         assert steps(run) == list(range(1, 41))
         assert list(run.path.glob("superseded/*-after-step-4/metrics.jsonl"))
 
+    def test_a_damaged_checkpoint_gives_way_to_the_one_before_and_the_last_of_all_is_named(self, start):
+        run, process = start(max_steps=6, save_steps=2, save_total_limit=20, eval_steps=1000)
+        assert process.wait(timeout=120) == 0, run.log_path.read_text()
+        unbroken = run.records()
+        write_exit(run, Exit("failed", "The power failed.", 6))
+        (run.checkpoints / "checkpoint-6" / "mixture.json").unlink()
+        optimizer = run.checkpoints / "checkpoint-4" / "optimizer.pt"
+        optimizer.write_bytes(optimizer.read_bytes()[:1000])
+        assert launch(run).wait(timeout=120) == 0, run.log_path.read_text()
+        assert steps(run) == list(range(1, 7))
+        assert [record["tasks"] for record in run.records()] == [record["tasks"] for record in unbroken]
+        assert "checkpoint-4 is damaged: optimizer.pt is cut off" in run.log_path.read_text()
+        assert {folder.name for folder in run.path.glob("superseded/damaged-*")} == {
+            "damaged-checkpoint-4",
+            "damaged-checkpoint-6",
+        }
+        for checkpoint in run.whole_checkpoints():
+            (checkpoint / "adapter_model.safetensors").write_bytes(b"{")
+        write_exit(run, Exit("failed", "The power failed.", 6))
+        assert launch(run).wait(timeout=120) == 1
+        assert "checkpoint-6: adapter_model.safetensors cannot be read" in run.exit().message
+        assert "remove the checkpoints, and the run begins anew" in run.exit().message
+        assert steps(run) == list(range(1, 7)), "nothing of it is lost"
+
+    def test_a_run_killed_before_its_first_checkpoint_is_the_unbroken_one_again(self, start):
+        whole, process = start(max_steps=4, save_steps=100)
+        assert process.wait(timeout=120) == 0, whole.log_path.read_text()
+        run, process = start(max_steps=4, save_steps=100)
+        wait_for_step(run, process, 1)
+        kill(run)
+        process.wait()
+        shutil.rmtree(run.checkpoints, ignore_errors=True)
+        assert launch(run).wait(timeout=120) == 0, run.log_path.read_text()
+        assert [record["tasks"] for record in run.records()] == [record["tasks"] for record in whole.records()]
+
     @pytest.mark.parametrize(
         ("schedule", "breaks_at"),
         [
