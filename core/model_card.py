@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from html import escape
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from core.routing import RoutingTable
 from core.run_adapters import BEST, RunAdapter
 from core.runs import RunFolder, write_atomically
 from core.spec import DataSpec, Route, RunSpec
+from core.weight_schedules import Gate, Linear
 
 CARD = "README.md"
 CURVES = "curves.png"
@@ -215,7 +217,8 @@ def latest_evaluation(run: RunFolder, adapter: RunAdapter) -> Evaluation | None:
 def _before_after(rows: Sequence[HeldOutChange], best: bool) -> str:
     head = ["task", "before", "after", "change", "completions"]
     lines = [
-        [row.task, number(row.before), number(row.after), number(row.change, sign=True), str(row.count)] for row in rows
+        [_text(row.task), number(row.before), number(row.after), number(row.change, sign=True), str(row.count)]
+        for row in rows
     ]
     words = "Mean reward on held-out rows at the run's first evaluation and at the last one up to this adapter"
     chosen = " (it was chosen for being the best of them, so its figures are somewhat too high)" if best else ""
@@ -241,7 +244,7 @@ def _result_line(result: TaskResult, k: int) -> list[str]:
     sides = {"base": result.base, "adapter": result.adapter}
     rates = [interval(sides[side].passes[n]) for n, side in passes]
     rewards = [interval(result.base.reward), interval(result.adapter.reward), interval(result.change.reward, sign=True)]
-    return [result.task, str(result.prompts), *rewards, *rates]
+    return [_text(result.task), str(result.prompts), *rewards, *rates]
 
 
 def interval(found: Estimate, sign: bool = False) -> str:
@@ -255,7 +258,7 @@ def _rewards(run: RunFolder, spec: RunSpec) -> str:
     table = RoutingTable(spec.rewards)
     last = last_record(run.metrics_path, "train") or {"tasks": []}
     tasks = list(dict.fromkeys([*(task["task"] for task in last["tasks"]), *spec.rewards]))
-    lines = [[task, _route(route), f"{route.weight:g}"] for task in tasks for route in table.of(task)]
+    lines = [[_text(task), _route(route), _weight(route)] for task in tasks for route in table.of(task)]
     how = spec.normalisation
     scaled = "" if how.task_scale == "none" else f", each task's brought to one scale (`{how.task_scale}`)"
     return (
@@ -263,6 +266,18 @@ def _rewards(run: RunFolder, spec: RunSpec) -> str:
         + "\n\nA completion's total is the weighted sum of the rewards that "
         f"apply; `{how.multi_objective_aggregation}`, scaled by `{how.scale_rewards}`, makes it the advantage{scaled}."
     )
+
+
+def _weight(route: Route) -> str:
+    """A route's weight, and how it comes about."""
+    schedule = route.schedule
+    if schedule is None:
+        return f"{route.weight:g}"
+    if isinstance(schedule, Gate):
+        return f"{schedule.start:g}, {route.weight:g} once `{schedule.reward}` reaches {schedule.above:g}"
+    if isinstance(schedule, Linear):
+        return f"{schedule.start:g} to {route.weight:g} from step {schedule.begin} to {schedule.end}"
+    return f"{schedule.start:g}, {route.weight:g} from step {schedule.at} on"
 
 
 def _route(route: Route) -> str:
@@ -287,13 +302,20 @@ def _data(data: DataSpec) -> str:
 
 def _settings(spec: RunSpec) -> str:
     settings = {name: value for name, value in grpo_settings(spec.grpo).items() if name in SHOWN or name in spec.grpo}
-    lines = [["GRPO", name, f"{value}"] for name, value in settings.items() if value is not None]
+    lines = [["mixing", name, f"{value}"] for name, value in spec.mixing.model_dump(mode="json").items()]
+    lines += [["convergence", name, f"{value}"] for name, value in spec.convergence.model_dump(mode="json").items()]
+    lines += [["GRPO", name, f"{value}"] for name, value in settings.items() if value is not None]
     lines += [["LoRA", name, f"{value}"] for name, value in lora_settings(spec.lora).items() if value is not None]
     return _table(["part", "field", "value"], lines)
 
 
 def _library(name: str) -> str:
     return f"{name} {version(name)}"
+
+
+def _text(name: str) -> str:
+    """The name of a task as text: it is data, and Markdown lets HTML through."""
+    return escape(name, quote=False).replace("`", "&#96;")
 
 
 def _table(head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:

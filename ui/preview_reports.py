@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from core.completion_rows import task_of
 from core.preview_mix import TaskInRun
 from core.preview_report import PairReport, RewardReport, TaskReport
 from core.progress import percent
@@ -24,10 +26,11 @@ def overview_html(now: Known, choice: Choice) -> str:
     columns += [t("preview.share")] + ([t("preview.first_share")] if now.at_first else [])
     reports = {report.task: report for report in now.reports}
     there = {task.task: task for task in now.in_run}
+    sampled = Counter(task_of(group.fields) for group in now.preview.groups) if now.preview else Counter()
     first = {task.task: task.signal for task in now.at_first}
     lines = ""
     for task in dict.fromkeys([*reports, *there]):
-        cells = _sample_cells(reports.get(task)) + (_batches(there.get(task)) if there else "")
+        cells = _sample_cells(reports.get(task), sampled.get(task, 0)) + (_batches(there.get(task)) if there else "")
         share = reports[task].share if task in reports else None
         cells += _share(share, now.colours.get(task)) + (
             _share(first.get(task), now.colours.get(task)) if first else ""
@@ -57,9 +60,10 @@ def _task(task: str, sampled: bool, now: Known) -> str:
     return f'<th scope="row" class="task" tabindex="0" role="button" {attributes(act="task", task=task)}>{name}</th>'
 
 
-def _sample_cells(report: TaskReport | None) -> str:
+def _sample_cells(report: TaskReport | None, groups: int) -> str:
+    """What a task's samples say; where none could be scored, only how many groups there are."""
     if report is None:
-        return f'<td class="number">0</td>{3 * _NONE}'
+        return f'<td class="number">{groups}</td>{3 * _NONE}'
     flat = round(report.flat_share * report.groups)
     worry = ' class="sb-warn"' if report.flat_share > 0.5 else ""
     spread = f"<span{worry}>{flat} ({percent(report.flat_share)})</span>"

@@ -78,6 +78,23 @@ def test_marks_in_names_do_not_break_the_table(model, tmp_path):
     assert "| a\\|b | `length(" in model_card(find_adapter(run))
 
 
+def test_names_of_tasks_are_text_and_weights_say_how_they_come_about(model, tmp_path):
+    document = spec_document(model, write_rows(tmp_path / "r.jsonl", tagged_rows(10)))
+    gate = {"kind": "gate", "reward": "length", "above": 0.8}
+    line = {"kind": "linear", "begin": 5, "end": 9, "start": 0.5}
+    more = [{"name": "number", "weight": 2, "schedule": gate}, {"name": "repetition", "schedule": line}]
+    document["rewards"] = {"<b>x</b> & `y`": [*document["rewards"]["short"], *more], "default": [{"name": "number"}]}
+    document["mixing"] = {"adapt": "worst"}
+    run = create_run(parse_spec(document, "toy"), tmp_path / "odd")
+    run.adapter.mkdir()
+    (run.adapter / "adapter_config.json").write_text("{}")
+    card = model_card(find_adapter(run))
+    assert "| &lt;b&gt;x&lt;/b&gt; &amp; &#96;y&#96; | `length(" in card
+    assert "| `number()` | 0, 2 once `length` reaches 0.8 |" in card
+    assert "| `repetition()` | 0.5 to 1 from step 5 to 9 |" in card
+    assert "| mixing | adapt | worst |" in card
+
+
 def test_curves_are_a_picture_and_a_run_without_steps_has_none(run, model, tmp_path):
     path = tmp_path / "curves.png"
     assert write_curves(run, path)
