@@ -190,6 +190,15 @@ class TestLive:
         same = f"(range) => JSON.stringify({PLOT}.layout.xaxis.range) === JSON.stringify(range)"
         page.wait_for_function(same, arg=zoomed)
 
+    def test_a_zoom_of_a_figure_that_is_replaced_meanwhile_is_its_successors(self, running, watch):
+        page = watch(running)
+        expect(drawn(page, "curves")).to_be_attached()
+        page.evaluate(f"window.before = {PLOT}")
+        append(running, record(21, entries(21), steps=60))
+        page.wait_for_function(f"!window.before.isConnected && {PLOT}?._fullLayout && {PLOT}.dataset.followed")
+        page.evaluate("window.before.emit('plotly_relayout', {'xaxis.range[0]': 3, 'xaxis.range[1]': 9})")
+        page.wait_for_function(f"JSON.stringify({PLOT}.layout.xaxis.range) === '[3,9]'")
+
     def test_a_worker_that_does_not_write_is_silent(self, running, watch):
         long_ago = replace(running.worker(), started=time.time() - 3600)  # its last record is of 2023
         running.process_path.write_text(json.dumps(vars(long_ago)), encoding="utf-8")
