@@ -763,8 +763,8 @@ ENGLISH = {
     "try.checkpoint": "checkpoint after step {step}",
     "try.best": "the best evaluation's, after step {step}",
     "try.best_untrained": "the best evaluation's, which was before training",
-    "try.no_runs": "There is no run yet. Train one, or bring one from elsewhere: its adapter can be tried, evaluated and "
-    "taken along here.",
+    "try.no_runs": "There is no run yet. Train one, or bring one from elsewhere: its adapter can be tried, evaluated "
+    "and taken along here.",
     "try.to_train": "To Train",
     "try.to_monitor": "Watch it in Monitor",
     "try.about": "{adapter} against its base {model}. The run is {state}.",
