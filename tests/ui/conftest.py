@@ -40,22 +40,32 @@ def model(tmp_path_factory):
 @pytest.fixture(scope="session")
 def address(served):
     """The app, served by its own command on a free port; it and its runs end with the tests."""
+    server, address = serve(served, free_port())
+    yield address
+    server.terminate()
+    server.wait()
+    end_runs(served)
+
+
+def free_port():
+    """A port that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {**os.environ, "SIGNALBOX_RUNS": str(served / "runs"), "SIGNALBOX_CACHE": str(served / "cache")}
-    with (served / "app.log").open("wb") as log:
+        return free.getsockname()[1]
+
+
+def serve(home, port):
+    """The app on a port, its runs in a folder; its process and its address, once it answers."""
+    environment = {**os.environ, "SIGNALBOX_RUNS": str(home / "runs"), "SIGNALBOX_CACHE": str(home / "cache")}
+    with (home / "app.log").open("ab") as log:
         server = subprocess.Popen(
             [sys.executable, str(PROJECT / "app.py"), "--port", str(port)],
-            cwd=served,
+            cwd=home,
             env=environment,
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-    yield answering(f"http://127.0.0.1:{port}/", server)
-    server.terminate()
-    server.wait()
-    end_runs(served)
+    return server, answering(f"http://127.0.0.1:{port}/", server)
 
 
 def end_runs(served):
