@@ -34,7 +34,7 @@ def test_after_a_quiet_while_it_is_another_episode(tmp_path):
     log = AlertLog(run)
     look(run, log, range(60, 65), kl=9.0)
     look(run, log, range(65, 65 + QUIET_STEPS + 5))
-    look(run, log, range(90, 95), kl=9.0)
+    look(run, log, range(80, 85), kl=9.0)
     assert [kind for kind, _ in kinds(run)] == ["kl", "kl"]
 
 
