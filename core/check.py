@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import pyarrow.compute as pc
 from core.data import Data, load_data, task_counts
 from core.errors import Problem, UserError, did_you_mean
 from core.models import EMBEDDED, model_source
-from core.options import check_options, generation_batch, grpo_settings, loss_type
+from core.options import check_options, generation_batch, grpo_settings, loss_type, prompts_at_once
 from core.prompts import PLACEHOLDER
 from core.reporting import check_reporting
 from core.routing import TaskColumns, check_coverage, check_routes, sound
@@ -259,11 +260,11 @@ def _check_schedules(spec: RunSpec) -> list[Problem]:
 def _check_resample(spec: RunSpec) -> list[Problem]:
     """Whether the budget for groups without spread is a prompt at least."""
     settings, budget = grpo_settings(spec.grpo), spec.mixing.resample
-    prompts = generation_batch(settings) // max(1, settings["num_generations"] or 1)
-    if not budget or budget * prompts >= 1:
+    prompts = prompts_at_once(settings)
+    if not budget or not prompts or budget * prompts >= 1:
         return []
     what = f"{budget:g} times the {prompts} prompts of a batch is less than one prompt: it changes nothing."
-    mend = f"Set it to {1 / max(1, prompts):.2g} or more, or to 0."
+    mend = f"Set it to {math.ceil(100 / prompts) / 100:g} or more, or to 0."
     return [Problem("mixing.resample", what, mend, "warning")]
 
 

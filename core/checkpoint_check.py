@@ -16,11 +16,7 @@ from core.mixture import FILE as MIXTURE
 from core.mixture import is_state
 
 WEIGHTS = "adapter_model.safetensors"
-ARCHIVES = (
-    "optimizer.pt",
-    "scheduler.pt",
-    "rng_state.pth",
-)  # as torch saves them: zip files, whose end says what is in
+ARCHIVES = ("optimizer.pt", "scheduler.pt", "rng_state.pth")  # torch saves zip files, whose end says what is in
 DOCUMENTS = ("adapter_config.json", "trainer_state.json", MIXTURE)
 
 

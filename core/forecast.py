@@ -37,7 +37,6 @@ from core.task_scale import TOKEN_SUMS
 
 FILE = "forecast.json"
 GROUPS = 8  # of each task: few, so that it takes half a minute; the interval says how much that tells
-
 FAVOURED = 2.0  # times as long: completions from which on a loss that adds up tokens is named
 
 Progress = Callable[[int, int], None]

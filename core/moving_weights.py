@@ -46,6 +46,8 @@ def moving_weights(spec: RunSpec, series: Series) -> list[MovingWeight]:
     """One for each route of the run's tasks that has a schedule, in the order of tasks and routes."""
     table = RoutingTable(spec.rewards)
     schedules = schedules_of(table, series.tasks)
+    if not schedules:
+        return []
     one_batch = generations_a_step(grpo_settings(spec.grpo)) <= 1
     return [
         MovingWeight(

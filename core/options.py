@@ -191,6 +191,11 @@ def generation_batch(settings: Mapping[str, Any]) -> int:
     return int(settings.get("generation_batch_size") or settings["per_device_train_batch_size"] * steps)
 
 
+def prompts_at_once(settings: Mapping[str, Any]) -> int:
+    """Prompts whose groups are sampled at once, from `grpo:` with its defaults."""
+    return generation_batch(settings) // (settings["num_generations"] or 1)
+
+
 def fixed(reserved: Mapping[str, Reserved]) -> dict[str, Any]:
     """The values of reserved options that are the same in every run."""
     return {name: option.value for name, option in reserved.items() if option.value is not None}

@@ -21,7 +21,7 @@ from core.advantages import EPSILON, FLAT, Floats, batch_values, unscaled
 from core.convergence import KEEP
 from core.gates import schedules_of
 from core.mixing import Mixer, shares
-from core.options import generation_batch, grpo_settings
+from core.options import grpo_settings, prompts_at_once
 from core.preview import Preview
 from core.spec import Draft
 from core.task_scale import KEPT
@@ -78,7 +78,7 @@ def tasks_in_run(counts: Mapping[str, int], draft: Draft, preview: Preview) -> l
 
     Args:
         counts: rows to train on of each task.
-        draft: whose mix, resampling, normalisation, convergence and batches hold.
+        draft: whose mix, resampling, normalisation, convergence and batches hold; its options are sound.
         preview: the samples; tasks without rows are left out, and so are groups of one completion, which no run has.
     """
     mix = shares(counts, draft.mixing, draft.tasks)
@@ -139,8 +139,7 @@ class _Sampled:
 def _drawn(mix: Mapping[str, float], sampled: _Sampled, draft: Draft) -> dict[str, dict[str, float | None]]:
     """What batches of these groups come to, for each task with samples: fields of `TaskInRun`."""
     settings = grpo_settings(draft.grpo)
-    size = max(1, int(settings["num_generations"]))
-    places = max(1, generation_batch(settings) // size)
+    places = max(1, prompts_at_once(settings))
     slots = _mixed(tuple(mix), tuple(mix.values()), sampled.tasks, places)
     groups, more = _resampled(slots, sampled, int(draft.mixing.resample * places))
     strength = np.where(slots >= 0, sampled.strength[groups], 0.0)
@@ -150,8 +149,9 @@ def _drawn(mix: Mapping[str, float], sampled: _Sampled, draft: Draft) -> dict[st
     scaled = np.where(sums > 0, count, 0.0)  # each task with a signal has its part of the batch
     found = {"none": sums, "batch": scaled}.get(draft.normalisation.task_scale)
     if found is None:
-        each = None if sampled.moments is None else sampled.moments[:, groups]
-        found = _running_scale(sums / (1.0 if each is None else _spread(each, slots >= 0, size)), count)
+        size = settings["num_generations"] or 1
+        spread = 1.0 if sampled.moments is None else _spread(sampled.moments[:, groups], slots >= 0, size)
+        found = _running_scale(sums / spread, count)
     signal, even = _mean_parts(found), _mean_parts(scaled)
     whole = sum(mix[task] for task in sampled.tasks)
     return {

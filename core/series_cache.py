@@ -69,9 +69,7 @@ def find(run: RunFolder, inode: int, file: BinaryIO) -> tuple[Series, Place] | N
                 return None
             counts = {"lines": lines, "broken": broken, "first_broken": first}
             series = Series(_unpacked("train", kept), _unpacked("held_out", kept), **counts)
-    except (
-        Exception
-    ):  # the boundary: numpy raises whatever wrong bytes lead it to, and the metrics are there to be read
+    except Exception:  # the boundary: numpy raises whatever wrong bytes lead it to; the metrics themselves are there
         return None
     file.seek(max(0, place.offset - LATEST_BYTES))
     series.keep_latest(file.read(min(LATEST_BYTES, place.offset)))

@@ -24,7 +24,7 @@ from core.machine import Machine
 from core.memory import Batch, batch_of
 from core.model_facts import ModelFacts
 from core.models import EMBEDDED
-from core.options import generation_batch, grpo_settings
+from core.options import generation_batch, grpo_settings, prompts_at_once
 from core.records import is_record
 from core.runs import RunFolder, all_runs, is_from_elsewhere
 from core.spec import Draft, RunSpec
@@ -144,7 +144,7 @@ def step_count(settings: Mapping[str, Any], rows: int) -> int:
     """Optimizer steps, from `grpo:` with its defaults; where it counts epochs, as many as use the prompts of these."""
     if settings["max_steps"] > 0:
         return int(settings["max_steps"])
-    prompts = generation_batch(settings) // (settings["num_generations"] or 1)
+    prompts = prompts_at_once(settings)
     epochs = Fraction(str(settings["num_train_epochs"]))  # 0.1 as it is written
     return max(1, math.ceil(epochs * rows / max(1, prompts) / generations_a_step(settings)))
 

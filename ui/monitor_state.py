@@ -175,26 +175,27 @@ def wanted_of(path: Path, tasks: tuple[str, ...]) -> dict[str, Goal]:
 
 def spec_of(run: RunFolder) -> RunSpec | None:
     """The run's own settings; None where this version cannot read them."""
-    try:
-        stat = run.spec_path.stat()
-    except FileNotFoundError:
-        return None
-    found = _spec_of(run.path, stat.st_ino, stat.st_mtime_ns)
+    found = _read_spec(run)
     return None if isinstance(found, UserError) else found
 
 
 def spec_problems(run: RunFolder) -> tuple[Problem, ...]:
-    """Why its settings cannot be read; nothing where they can."""
-    try:
-        stat = run.spec_path.stat()
-    except FileNotFoundError:
-        return ()
-    found = _spec_of(run.path, stat.st_ino, stat.st_mtime_ns)
+    """Why its settings cannot be read; nothing where they can, or where the run is gone."""
+    found = _read_spec(run)
     return found.problems if isinstance(found, UserError) else ()
 
 
+def _read_spec(run: RunFolder) -> RunSpec | UserError | None:
+    """Its settings, or why they cannot be read; None where the run is gone."""
+    try:
+        stat = run.spec_path.stat()
+    except FileNotFoundError:
+        return None
+    return _spec_at(run.path, stat.st_ino, stat.st_mtime_ns)
+
+
 @lru_cache(maxsize=64)
-def _spec_of(path: Path, _inode: int, _time: int) -> RunSpec | UserError:
+def _spec_at(path: Path, _inode: int, _time: int) -> RunSpec | UserError:
     try:
         return RunFolder(path).spec()
     except UserError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from core.check import Report
 from core.data import task_counts
+from core.options import check_options
 from core.preview import Group, Preview, read_groups
 from core.preview_mix import TaskInRun, at_first, tasks_in_run
 from core.preview_report import TaskReport, task_reports
@@ -105,7 +106,8 @@ class Known:
 
     @cached_property
     def in_run(self) -> tuple[TaskInRun, ...]:
-        """What a run would make of the samples under what is tried; empty where no sampled task has rows."""
+        """What a run would make of the samples under what is tried; empty where no sampled task has rows, or
+        where the options of `grpo:` are not sound."""
         return self._in_run(self.preview)
 
     @cached_property
@@ -117,7 +119,7 @@ class Known:
         return () if first is self.preview else self._in_run(first)
 
     def _in_run(self, found: Preview | None) -> tuple[TaskInRun, ...]:
-        if found is None or not set(found.tasks) & set(self._counts):
+        if found is None or not set(found.tasks) & set(self._counts) or check_options("grpo", self.draft.grpo):
             return ()
         tried = self.draft.model_copy(update={"normalisation": self.normalisation})
         return tuple(tasks_in_run(self._counts, tried, found))

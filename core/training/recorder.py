@@ -143,9 +143,7 @@ def completions_table(split: Split, step: int, batch: ScoredBatch) -> pa.Table:
 def rewind(run: RunFolder, step: int) -> bool:
     """Take out of the folder whatever came after `step`; say whether the evaluation at `step` is still in it.
 
-    At -1 that is everything.
-
-    A record or shard after the last checkpoint belongs to steps that are about to be done again.
+    A record or shard after the last checkpoint belongs to steps that are about to be done again; -1 is before them all.
     """
     with suppress(FileNotFoundError):
         _drop_torn_line(run.metrics_path)

@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -219,17 +220,24 @@ def last_checkpoint(run: RunFolder) -> Path | None:
     whole = run.whole_checkpoints()
     for folder in set(run.all_checkpoints()) - set(whole):
         shutil.rmtree(folder)
-    faults = {folder: damage(folder) for folder in reversed(whole)}
-    sound = next((folder for folder, fault in faults.items() if not fault), None)
-    if whole and sound is None:
+    damaged: dict[Path, str] = {}
+    for folder in reversed(whole):
+        if not (fault := damage(folder)):
+            _put_aside(run, damaged)
+            return folder
+        damaged[folder] = fault
+    if damaged:
         mend = "Put the file back from a copy; or remove the checkpoints, and the run begins anew."
-        raise UserError(Problem(str(whole[-1]), f"{faults[whole[-1]]}.", mend))
-    for folder in whole[whole.index(sound) + 1 :] if sound is not None else ():
-        print(f"{folder.name} is damaged: {faults[folder]}. The run goes on from the one before.", flush=True)
+        raise UserError(Problem(str(whole[-1]), f"{damaged[whole[-1]]}.", mend))
+    return None
+
+
+def _put_aside(run: RunFolder, damaged: Mapping[Path, str]) -> None:
+    for folder, fault in damaged.items():
+        print(f"{folder.name} is damaged: {fault}. The run goes on from the one before.", flush=True)
         aside = free_path(run.path / "superseded" / f"damaged-{folder.name}")
         aside.parent.mkdir(exist_ok=True)
         folder.rename(aside)
-    return sound
 
 
 def _fit(run: RunFolder, trainer: MultiTaskGRPOTrainer, checkpoint: Path | None, stop: Stop, steps: int) -> Exit:

@@ -229,6 +229,16 @@ def test_a_budget_of_less_than_a_prompt_is_a_warning(report, resample, warned):
     assert any("0.2 times the 4 prompts of a batch is less than one prompt" in line for line in found) == warned
 
 
+def test_a_budget_that_is_said_to_do_does(report):
+    def found(resample):
+        return told(
+            report(mixing={"resample": resample}, grpo={"per_device_train_batch_size": 6, "num_generations": 2})
+        )
+
+    assert any("Set it to 0.34 or more" in line for line in found(0.1))
+    assert not any("mixing.resample" in line for line in found(0.34))
+
+
 @pytest.mark.parametrize("grpo", [{"trust_remote_code": True}, {"model_init_kwargs": {"trust_remote_code": True}}])
 def test_code_of_a_models_repository_runs_only_where_whoever_runs_the_app_says_so(report, monkeypatch, grpo):
     (problem,) = [one for one in report(grpo=grpo).errors if one.where == f"grpo.{next(iter(grpo))}"]

@@ -177,6 +177,11 @@ class TestOverview:
         assert "samples as one batch" in alone
         assert "mixed as a run begins" in overview()
 
+    @pytest.mark.parametrize("size", ["eight", -1, None])
+    def test_a_draft_whose_batches_are_wrong_or_unsaid_does_not_take_the_page_down(self, overview, size):
+        lines = cells(overview(grpo={"num_generations": size}, normalisation={"task_scale": "running"}))
+        assert lines["sum"][0] == "2"
+
     def test_what_moves_shares_during_a_run_is_said(self, overview):
         assert not re.search("adapt|freeze|resample|at least", overview())
         moving = overview(mixing={"strategy": "natural", "adapt": "worst", "floor": 0.5, "resample": 1})
