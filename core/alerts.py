@@ -292,7 +292,8 @@ def _unread(series: Series) -> Alert | None:
     if len(gaps := np.flatnonzero(np.diff(steps) > 1)):
         first, last = int(steps[gaps[0]]) + 1, int(steps[gaps[0] + 1]) - 1
         which = f"step {first} is" if first == last else f"steps {first} to {last} are"
-        more = f", and more in {len(gaps) - 1} other places" if len(gaps) > 1 else ""
+        places = "1 other place" if len(gaps) == 2 else f"{len(gaps) - 1} other places"
+        more = f", and more in {places}" if len(gaps) > 1 else ""
         reasons.append(f"{which} not in it{more}")
     if not reasons:
         return None

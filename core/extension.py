@@ -82,5 +82,10 @@ def _extension(run: RunFolder) -> dict[str, Any]:
 
 def working_spec(run: RunFolder) -> RunSpec:
     """The spec as the worker follows it: what the run was started with, and the steps that were added."""
-    spec, steps = run.spec(), extended_steps(run)
+    return with_added_steps(run.spec(), run)
+
+
+def with_added_steps(spec: RunSpec, run: RunFolder) -> RunSpec:
+    """What the worker makes of a run's own spec: with the steps that the run has by now."""
+    steps = extended_steps(run)
     return spec if steps is None else spec.model_copy(update={"grpo": {**spec.grpo, "max_steps": steps}})

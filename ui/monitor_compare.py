@@ -7,6 +7,7 @@ from html import escape
 
 from core.columns import Key
 from core.downsampling import smoothed
+from core.extension import with_added_steps
 from core.following import follow
 from core.run_comparison import Final, differing, finals, scored_unlike
 from core.run_list import run_lines
@@ -71,9 +72,8 @@ def _unlike(runs: Sequence[RunFolder], series: Sequence[Series]) -> str:
 
 
 def _settings(runs: Sequence[RunFolder]) -> str:
-    specs = [spec_of(run) for run in runs]
-    known = [spec for spec in specs if spec is not None]
-    if len(known) < len(specs):
+    known = [with_added_steps(spec, run) for run in runs if (spec := spec_of(run)) is not None]
+    if len(known) < len(runs):
         return f'<p class="sb-note">{escape(t("compare.unreadable"))}</p>'
     found = differing(known)
     if not found:

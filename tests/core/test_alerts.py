@@ -51,7 +51,7 @@ def test_damaged_metrics_are_told_with_the_line():
     [
         ([1, 2, 3], None),
         ([3, 4], "steps 1 to 2 are not in it: missing"),
-        ([1, 2, 7, 9], "steps 3 to 6 are not in it, and more in 1 other places"),
+        ([1, 2, 7, 9], "steps 3 to 6 are not in it, and more in 1 other place"),
     ],
 )
 def test_steps_that_are_missing_are_told(steps, says):

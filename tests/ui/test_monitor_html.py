@@ -326,6 +326,15 @@ def test_tasks_that_compared_runs_do_not_score_alike_are_said():
     assert "Not scored alike" not in compare_html(known("a"), Look(others=("a",)))
 
 
+def test_steps_that_were_added_to_a_compared_run_are_among_what_differs():
+    for name in ("a", "b"):
+        run = made([record(1, {"math": 0.5})], name=name)
+    run.extension_path.write_text(json.dumps({"max_steps": 77, "at": 1}))
+    html = compare_html(known("a"), Look(others=("b",)))
+    assert "<code>grpo.max_steps</code>" in html
+    assert ">77</td>" in html
+
+
 def test_no_more_runs_are_compared_than_can_be_told_apart():
     for n in range(9):
         made([record(1, {"math": 0.5})], name=f"run-{n}")

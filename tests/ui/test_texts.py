@@ -39,6 +39,11 @@ def test_values_are_filled_in():
     assert t("train.started", run="x") == "Started x."
 
 
+@pytest.mark.parametrize(("rows", "text"), [(1, "1 row"), ("1", "1 row"), (0, "0 rows"), ("12,000", "12,000 rows")])
+def test_a_number_stands_with_the_word_for_what_it_counts(rows, text):
+    assert t("grid.rows", count=rows) == text
+
+
 def test_an_unknown_key_is_a_bug():
     with pytest.raises(KeyError):
         t("no.such.text")
