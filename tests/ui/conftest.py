@@ -103,6 +103,14 @@ def browser():
         opened.close()
 
 
+@pytest.fixture(scope="session")
+def windows(browser):
+    """One profile for the windows of all tests: what the app's scripts are is fetched and compiled once."""
+    context = browser.new_context()
+    yield context
+    context.close()
+
+
 @pytest.fixture
 def project(served, monkeypatch):
     """A project of the served app, new for each test."""
@@ -111,12 +119,14 @@ def project(served, monkeypatch):
 
 
 @pytest.fixture
-def open_page(browser, address, project):
+def open_page(windows, address, project):
     """Opens the test's project at one of its steps, in a window of its own; errors of scripts fail the test."""
     opened, complaints = [], []
 
     def open_page(view, width=1280, height=900, scheme="light", name=project.name):
-        page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+        page = windows.new_page()
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)
         page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: complaints.append(f"{error}\n{error.stack}"))
         page.goto(f"{address}?project={name}&view={view}")

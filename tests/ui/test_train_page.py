@@ -227,7 +227,7 @@ def test_a_preset_says_what_it_changes_before_it_does(page, project):
     expect(card).to_contain_text("grpo.max_steps")
     expect(card).to_contain_text("Enough to see a reward move, over in minutes.")
     assert project.draft() == before
-    card.get_by_role("button", name=re.compile("Set these")).click()
+    card.get_by_role("button", name=re.compile("Set .* fields?")).click()
     settled(lambda: project.draft().grpo.get("max_steps"), 20)
     expect(option(page, "grpo.max_steps")).to_have_value("20")
     expect(card).to_have_count(0)
