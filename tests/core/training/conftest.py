@@ -5,6 +5,7 @@ import signal
 
 import pytest
 import torch
+import warm_workers
 from peft import LoraConfig, get_peft_model
 from toys import make_model, spec_document, tagged_rows, write_rows
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -27,6 +28,13 @@ def folders(tmp_path_factory):
         return made[key]
 
     return folder
+
+
+@pytest.fixture(autouse=True)
+def workers(request, monkeypatch):
+    """Workers are forked from a process that is warm; a test marked `by_command` starts them as the app does."""
+    if request.node.get_closest_marker("by_command") is None:
+        monkeypatch.setattr("core.launch._spawn", warm_workers.spawn)
 
 
 @pytest.fixture

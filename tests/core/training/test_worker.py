@@ -41,6 +41,7 @@ ADAPTIVE = {
 
 
 class TestFinished:
+    @pytest.mark.by_command
     def test_a_run_trains_to_its_end_and_leaves_an_adapter_that_peft_loads(self, start, folders):
         from peft import PeftModel
         from transformers import AutoModelForCausalLM
@@ -169,6 +170,7 @@ class TestEndings:
         assert launch(run).wait(timeout=120) == 0, run.log_path.read_text()
         assert [record["tasks"] for record in run.records()] == [record["tasks"] for record in whole.records()]
 
+    @pytest.mark.by_command  # whatever the seed of hashes
     @pytest.mark.parametrize(
         ("schedule", "breaks_at"),
         [
@@ -260,6 +262,7 @@ class TestEndings:
         assert (end.reason, end.traceback) == ("failed", "")
         assert "no reward called 'no_such_reward'" in end.message
 
+    @pytest.mark.by_command  # which reads sitecustomize
     def test_a_bug_ends_as_failed_with_its_traceback(self, start, monkeypatch, tmp_path):
         (tmp_path / "sitecustomize.py").write_text("import core.check\ndel core.check.check_routes\n")
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
