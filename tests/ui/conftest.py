@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
@@ -120,16 +121,19 @@ def project(served, monkeypatch):
 
 @pytest.fixture
 def open_page(windows, address, project):
-    """Opens the test's project at one of its steps, in a window of its own; errors of scripts fail the test."""
+    """Opens the test's project at one of its steps, in a window of its own; errors of scripts fail the test.
+
+    What else the address is to name, such as a run, is given by its name there.
+    """
     opened, complaints = [], []
 
-    def open_page(view, width=1280, height=900, scheme="light", name=project.name):
+    def open_page(view, width=1280, height=900, scheme="light", name=project.name, **named):
         page = windows.new_page()
         page.set_viewport_size({"width": width, "height": height})
         page.emulate_media(color_scheme=scheme)
         page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: complaints.append(f"{error}\n{error.stack}"))
-        page.goto(f"{address}?project={name}&view={view}")
+        page.goto(f"{address}?{urlencode({'project': name, 'view': view, **named})}")
         page.wait_for_selector("#main.ready")
         opened.append(page)
         return page

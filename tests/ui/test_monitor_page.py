@@ -50,12 +50,11 @@ def runs(served, project):
 
 
 @pytest.fixture
-def watch(open_page, address, project):
+def watch(open_page):
     """Opens a run at one of its tabs."""
 
     def watch(run, tab="overview", **options):
-        page = open_page("monitor", **options)
-        page.goto(f"{address}?project={project.name}&view=monitor&run={run.id}&tab={tab}")
+        page = open_page("monitor", run=run.id, tab=tab, **options)
         expect(page.locator("#status")).to_contain_text(run.id)
         return page
 

@@ -34,12 +34,11 @@ def trained(served, model, tmp_path_factory):
 
 
 @pytest.fixture
-def open_run(open_page, trained, address):
+def open_run(open_page, trained):
     """Opens the page at the trained run."""
 
     def open_run(**window):
-        page = open_page("try", **window)
-        page.goto(f"{address}?view=try&run={trained.id}")
+        page = open_page("try", run=trained.id, **window)
         expect(page.locator("#try-head")).to_contain_text("against its base")
         page.wait_for_function("location.search.includes('adapter=')")  # the form is filled once more with it
         return page
@@ -245,11 +244,10 @@ class TestExport:
             assert not file.is_file() or b"hf_SecretOfTheTest" not in file.read_bytes(), file
 
 
-def test_a_run_without_an_adapter_says_what_to_do(open_page, address, served, model, tmp_path, project):
+def test_a_run_without_an_adapter_says_what_to_do(open_page, served, model, tmp_path, project):
     rows = write_rows(tmp_path / "rows.jsonl", tagged_rows(10))
     run = create_run(parse_spec(spec_document(model, rows), "toy"), served / "runs" / "unstarted")
-    page = open_page("try")
-    page.goto(f"{address}?view=try&run={run.id}")
+    page = open_page("try", run=run.id)
     expect(page.locator("#try-head")).to_contain_text("has no adapter yet. It has not been started yet.")
     expect(page.locator("#ask")).to_be_hidden()
     page.get_by_role("button", name="Watch it in Monitor").click()
