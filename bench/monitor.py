@@ -245,7 +245,7 @@ def false_alarms() -> None:
     print(
         "A mean reward of 0.4 that never changes, with independent noise of 0.1 a step, looked at every tenth step.\n"
     )
-    print("| steps | runs | looks that do not say stalled | runs that ever do not | looks with another alert |")
+    print("| steps | runs | looks that say more than stalled or too early | runs that do | looks with another alert |")
     print("|---|---|---|---|---|")
     rng = np.random.default_rng(0)
     for steps, runs in ((100, 200), (500, 60), (2000, 10)):
@@ -254,8 +254,8 @@ def false_alarms() -> None:
         for _ in range(runs):
             values = 0.4 + 0.1 * rng.standard_normal(steps)
             names = [task_state(values[:end]).name for end in range(20, steps + 1, 10)]
-            looks, wrong = looks + len(names), wrong + sum(name != "stalled" for name in names)
-            ever += any(name != "stalled" for name in names)
+            told = sum(name not in ("stalled", "early") for name in names)
+            looks, wrong, ever = looks + len(names), wrong + told, ever + bool(told)
             alarmed += alarms(values)
         print(f"| {steps} | {runs} | {wrong / looks:.2%} | {ever / runs:.1%} | {alarmed / looks:.2%} |", flush=True)
 

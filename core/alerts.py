@@ -14,7 +14,7 @@ import numpy as np
 from core.alert_texts import TITLES, TRY
 from core.columns import Columns, Key
 from core.series import Series
-from core.task_states import Goal, TaskState, noise, states
+from core.task_states import ENOUGH, Goal, TaskState, noise, states
 
 Kind = Literal[
     "collapsed",
@@ -35,7 +35,6 @@ STARTING_S = 300.0  # in which a worker that has just been started loads its mod
 RECENT = 10  # steps whose mean is "now"
 FEWEST = 20  # steps before a mean is compared with an earlier one
 COLLAPSE = 0.5  # share of what was gained that has to be lost
-STALLED_STEPS = 100  # a task is given this long to begin
 DEAD_GROUPS = 0.9  # share of groups without spread
 NEAR_TOP = 0.05  # of the highest total possible, or of the best so far
 BEST_OF_MANY = 4.0  # standard errors below the best evaluation: the best of twenty alike lies two above their mean
@@ -164,7 +163,7 @@ def _fall(train: Columns, key: Key) -> str:
 
 def _stalled(look: _Look) -> Alert | None:
     steps = look.series.train.known(Key("reward", look.task))[0]
-    if look.state.name != "stalled" or len(steps) < STALLED_STEPS or _saturated(look) or _no_signal(look):
+    if look.state.name != "stalled" or len(steps) < ENOUGH or _saturated(look) or _no_signal(look):
         return None
     return look.alert("stalled", f"mean reward {look.state.start:.3g} at the start and {look.state.now:.3g} now.")
 
@@ -195,7 +194,7 @@ def _no_signal(look: _Look) -> Alert | None:
 def _overfitting(look: _Look) -> Alert | None:
     held = look.series.held_out
     steps, values = held.known(Key("reward", look.task))
-    if len(values) < 3 or look.state.name == "early" or not look.state.settled:  # other weights, other totals
+    if len(values) < 3 or look.state.now is None or not look.state.settled:  # other weights, other totals
         return None
     peak = int(values[:-1].argmax())
     best, now = float(values[peak]), float(values[-1])

@@ -21,6 +21,8 @@ Name = Literal["early", "learning", "converged", "stalled", "regressing"]
 Floats = NDArray[np.float64]
 
 FEWEST = 20  # steps with a reward before anything is said
+ENOUGH = 100  # from which on a task that has not gained anything is said to be stalled, however large its noise is
+WORTH = 0.25  # of what there is to gain: where a gain of so much would have been seen, it is said before that
 SHORT = (10, 50)  # steps of the stretches that are compared: a quarter of the run, within these
 LONG = (10, 400)  # and of a second pair, a third of the run, for what changes slowly
 RISE = 4.0  # standard errors from which on two neighbouring stretches differ
@@ -35,8 +37,8 @@ class TaskState:
     """How a task is doing.
 
     Attributes:
-        name: early (too few steps to tell), learning, converged, stalled or regressing.
-        now: mean reward of the last stretch; None before there is one.
+        name: early (too few steps to tell, for so much noise), learning, converged, stalled or regressing.
+        now: mean reward of the last stretch; None where there are too few steps for one.
         start: of the first stretch.
         best: of the best stretch.
         window: steps in a stretch.
@@ -138,8 +140,11 @@ def _name(values: Floats, window: int, error: float, top: float | None) -> Name:
         return "converged"
     if max(changes) > RISE:
         return "learning"
-    error = max(error, noise(values) * float(np.sqrt(2 / window)))
-    return "converged" if now - start > RISE * error + ROUNDING * abs(now) else "stalled"
+    least = RISE * max(error, noise(values) * float(np.sqrt(2 / window)))  # what a gain is told from
+    if now - start > least + ROUNDING * abs(now):
+        return "converged"
+    room = 0.0 if top is None else top - start
+    return "stalled" if len(values) >= ENOUGH or least <= WORTH * room else "early"
 
 
 def _change(values: Floats, width: int) -> float:

@@ -694,7 +694,8 @@ ENGLISH = {
     "state.converged": "converged",
     "state.stalled": "stalled",
     "state.regressing": "regressing",
-    "state_help.early": "Fewer than 20 steps with a reward",
+    "state_help.early": "Fewer than 20 steps with a reward; or so few that a gain would be lost in the noise. "
+    "Whether held-out reward has changed is told beside it.",
     "state_help.learning": "Its mean reward rises by more than its noise",
     "state_help.converged": "It has gained, or is at its highest total, and is steady now",
     "state_help.stalled": "It has not gained more than its noise since the start",

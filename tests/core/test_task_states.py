@@ -44,11 +44,31 @@ def test_a_reward_of_another_scale_has_the_same_state():
 
 
 def test_flat_noise_raises_few_false_alarms():
-    """100 runs of 200 steps, looked at after every tenth: at most 1 look in 100 says anything but stalled."""
+    """100 runs of 200 steps, looked at after every tenth: at most 1 look in 100 says anything else."""
     rng = np.random.default_rng(1)
     runs = 0.4 + 0.1 * rng.standard_normal((100, 200))
     looks = [task_state(run[:steps]).name for run in runs for steps in range(20, 201, 10)]
-    assert sum(name != "stalled" for name in looks) / len(looks) < 0.01
+    assert sum(name not in ("stalled", "early") for name in looks) / len(looks) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("steps", "spread", "top", "name"),
+    [
+        pytest.param(30, 0.3, 1.0, "early", id="noise that a gain would be lost in"),
+        pytest.param(30, 0.03, 1.0, "stalled", id="a gain would have been seen"),
+        pytest.param(30, 0.03, 0.35, "early", id="but not one of the little that there is to gain"),
+        pytest.param(99, 0.03, None, "early", id="how much there is to gain is not known"),
+        pytest.param(100, 0.3, None, "stalled", id="it has had its time"),
+    ],
+)
+def test_that_nothing_was_gained_is_said_where_a_gain_would_have_been_seen(steps, spread, top, name):
+    assert task_state(curve(CURVES["stalled"], steps, spread), top).name == name
+
+
+def test_a_look_that_is_too_early_for_noise_knows_its_means():
+    state = task_state(curve(CURVES["stalled"], 30, 0.3), 1.0)
+    assert state.start == pytest.approx(0.3, abs=0.3)
+    assert state.now == pytest.approx(0.3, abs=0.3)
 
 
 def test_noise_is_measured_around_a_trend():
