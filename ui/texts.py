@@ -891,7 +891,7 @@ ENGLISH = {
     "plot.compare_title": "Mean reward of each task in each run, smoothed",
     "plot.band": "± one standard deviation within a step",
     "plot.stretch": "mean of a stretch of steps",
-    "plot.signal_figure": "Where the signal (summed |advantage|) comes from, and what the batches hold",
+    "plot.signal_figure": "Signal (summed |advantage|) and batches",
     "plot.dead_title": "Groups without signal",
     "plot.signal_title": "Share of the signal",
     "plot.mix_title": "Share of the batch",
