@@ -111,6 +111,12 @@ def test_what_runs_on_import_is_told_from_what_does_not(source, found):
     assert imports_on_import(ast.parse(source)) == found
 
 
+def test_no_two_test_modules_have_the_same_name():
+    """Their folders are no packages: which of two pytest imports first decides whether the other is found."""
+    names = [path.name for path in (PROJECT / "tests").rglob("test_*.py")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
 def test_the_page_comes_up_without_the_libraries_of_the_worker():
     script = f"import sys, ui.app; ui.app.build_app(); print(*[name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run(

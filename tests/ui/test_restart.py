@@ -1,8 +1,8 @@
 """The app is killed while a run is at work: the run goes on, and the app that is started anew shows all of it."""
 
 import pytest
-from conftest import end_runs, free_port, serve
 from playwright.sync_api import expect
+from served_app import end_runs, free_port, serve
 from toys import spec_document, tagged_rows, write_rows
 
 from core.launch import launch_and_leave

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from conftest import trl_logprobs
+from reference_gradients import trl_logprobs
 from trl import GRPOConfig
 
 from core.cache import cache_dir

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from conftest import assert_same, gradients
+from reference_gradients import assert_same, gradients
 
 from core.training.lora import MergedCopy, make_lean, unsupported
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import assert_same, gradients, trl_logprobs
+from reference_gradients import assert_same, gradients, trl_logprobs
 
 from core.training import packing
 from core.training.lora import make_lean

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import assert_same
+from reference_gradients import assert_same
 from toys import spec_document, tagged_rows, write_rows
 from transformers import TrainerCallback
 from trl import GRPOTrainer
