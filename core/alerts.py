@@ -163,7 +163,9 @@ def _fall(train: Columns, key: Key) -> str:
 
 def _stalled(look: _Look) -> Alert | None:
     steps = look.series.train.known(Key("reward", look.task))[0]
-    if look.state.name != "stalled" or len(steps) < ENOUGH or _saturated(look) or _no_signal(look):
+    if look.state.name != "stalled" or len(steps) < ENOUGH or look.task in look.series.frozen:
+        return None
+    if _saturated(look) or _no_signal(look):
         return None
     return look.alert("stalled", f"mean reward {look.state.start:.3g} at the start and {look.state.now:.3g} now.")
 

@@ -77,6 +77,11 @@ class Series:
         """The last step that sampled completions of its own; None before the first."""
         return next((int(record["step"]) for record in reversed(self.latest) if record["tasks"]), None)
 
+    @property
+    def frozen(self) -> frozenset[str]:
+        """The tasks that rested in the last training step, since they had converged."""
+        return frozenset(self.latest[-1].get("frozen", ())) if self.latest else frozenset()
+
     def before_and_after(self, task: str) -> tuple[float | None, float | None]:
         """A task's held-out reward at the first and the last evaluation; the latter is None before there are two."""
         values = self.held_out.values(Key("reward", task))

@@ -102,9 +102,10 @@ def _row(found: Known, task: str) -> str:
     name = f'{swatch(found.colours[task])}<span class="name">{escape(task)}</span>'
     hint = escape(t(f"state_help.{state.name}"), quote=True)
     chip = f'<span class="sb-chip task-state {state.name}" title="{hint}">{escape(t(f"state.{state.name}"))}</span>'
-    if found.series.latest and task in found.series.latest[-1].get("frozen", ()):
+    if task in found.series.frozen:  # with few steps of its own it may look stalled, which it is not
         hint = escape(t("watched.frozen_help"), quote=True)
-        chip += f' <span class="sb-chip" title="{hint}">{escape(t("watched.frozen"))}</span>'
+        rests = f'<span class="sb-chip" title="{hint}">{escape(t("watched.frozen"))}</span>'
+        chip = rests if state.name in ("stalled", "early") else f"{chip} {rests}"
     return (
         f'<tr><th scope="row">{name}</th><td>{chip}</td>'
         + "".join(f'<td class="number">{cell}</td>' for cell in cells)

@@ -85,6 +85,13 @@ def test_each_kind_is_found_with_its_numbers(kind, series, says):
     assert alerts[kind].step == series.step
 
 
+@pytest.mark.parametrize(("rests", "found"), [([], ["stalled"]), (["math"], [])])
+def test_a_task_that_rests_is_not_said_to_be_stalled(rests, found):
+    reward = noisy(lambda n: 0.3)
+    records = [record(step, {"math": reward(step)}, steps=200, frozen=rests) for step in range(1, 201)]
+    assert kinds(Series.of(lines(records))) == found
+
+
 def test_a_task_at_its_top_without_spread_is_saturated_and_neither_stalled_nor_without_signal():
     series = run(steps=200, reward=lambda n: 1.0, entry=lambda n: {"zero_std": 1.0})
     assert kinds(series, goals={"math": Goal(1.0, {})}) == ["saturated"]

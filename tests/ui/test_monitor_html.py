@@ -146,7 +146,9 @@ class TestTable:
     def test_a_frozen_task_is_marked(self):
         made([record(1, {"math": 0.5, "code": 0.5}, frozen=["code"])])
         rows = table_html(known("one")).split("<tr>")
-        assert [("frozen" in row) for row in rows if "math" in row or "code" in row] == [False, True]
+        shown = [row for row in rows if "math" in row or "code" in row]
+        assert [("frozen" in row) for row in shown] == [False, True]
+        assert [("too early" in row) for row in shown] == [True, False]
 
     def test_a_task_name_is_text(self):
         made([record(1, {"<b>x</b>": 0.5})])
