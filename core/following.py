@@ -1,9 +1,9 @@
 """A run's series, kept up to date by reading only what its metrics have grown by.
 
-Several viewers of a run share one series, and none waits for another longer than it allows itself: what was read last
-is always there to be shown. A resume puts another file in the place of metrics.jsonl; then everything is read again.
-What was read of a long file is also kept in the cache folder, so that neither a restart of the app nor the first look
-at a run whose worker ran here has to read it all (`core.series_cache`).
+Several viewers of a run share one series, and hardly one waits for another: what was read last is there to be shown.
+A resume puts another file in the place of metrics.jsonl; then everything is read again. What was read of a long file is
+also kept in the cache folder, so that neither a restart of the app nor the first look at a run whose worker ran here
+has to read it all (`core.series_cache`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from core.runs import RunFolder
 from core.series import Series
 
 RUNS_FOLLOWED = 8
+WAIT_S = 0.05  # for another viewer who reads, where something is there to be shown: a step is read in less
 PIECE_BYTES = 1 << 23  # read at once: a few ten milliseconds of work
 KEEP_BYTES = 1 << 25  # read since the cache was last written, from which on it is written again
 
@@ -63,12 +64,16 @@ def follow(run: RunFolder, budget_s: float | None = None) -> Series:
         _followed.move_to_end(str(run.path))
         while len(_followed) > RUNS_FOLLOWED:
             _followed.popitem(last=False)
-    if followed.lock.acquire(timeout=-1 if budget_s is None else budget_s):
+    if followed.lock.acquire(timeout=-1 if budget_s is None else _patience(followed, budget_s)):
         try:
             _read_on(run, followed, None if budget_s is None else time.monotonic() + budget_s)
         finally:
             followed.lock.release()
     return followed.shown
+
+
+def _patience(followed: _Followed, budget_s: float) -> float:
+    return budget_s if followed.shown.last is None else min(budget_s, WAIT_S)
 
 
 def _read_on(run: RunFolder, followed: _Followed, deadline: float | None) -> None:

@@ -39,11 +39,13 @@ from ui.plots import Figure, plot
 from ui.texts import t
 
 TABS = ("overview", "parts", "signal", "training", "completions", "compare", "log")
-PUT_INTO_URL = """(run, tab) => {
+# Run, tab and width become known within one moment: what is looked at is asked for once, by all three.
+LOOK_AT = """(run, tab, width) => {
     const url = new URL(window.location);
     if (run) url.searchParams.set("run", run);
     if (tab) url.searchParams.set("tab", tab);
     window.history.replaceState(null, "", url);
+    return `${run} ${tab} ${width}`;
 }"""
 PUT_OTHERS_INTO_URL = """(others) => {
     const url = new URL(window.location);
@@ -172,7 +174,7 @@ NOTHING: list[Any] = [gr.skip()] * len(PARTS)
 def build(project: gr.Textbox, page: gr.Textbox) -> View:
     """Which run, how it stands, and tabs with everything about it."""
     gr.Markdown(f"## {t('watch.question')}", elem_classes="question")
-    run, tab, drawn, others = (gr.Textbox(visible=False) for _ in range(4))
+    run, tab, at, drawn, others = (gr.Textbox(visible=False) for _ in range(5))
     width = gr.Number(visible=False)
     look, seen = gr.State(Look()), gr.State()
     picker = gr.HTML("", elem_id="run-picker", js_on_load=LISTEN + monitor_header.PICK, elem_classes="live")
@@ -185,8 +187,9 @@ def build(project: gr.Textbox, page: gr.Textbox) -> View:
     inputs = {"run_id": run, "tab": tab, "look": look, "others": others, "width": width, "drawn": drawn}
     shown = {"page": page, "name": project, "seen": seen, **inputs}
     refresh = {"fn": show_open, "inputs_kwargs": shown, "outputs": outputs, **SHOWING}
-    gr.on([run.change, tab.change], None, [run, tab], None, js=PUT_INTO_URL, api_visibility="private")
-    gr.on([run.change, tab.change, width.change, drawn.change], **refresh)
+    looked_at = [run, tab, width]
+    gr.on([box.change for box in looked_at], None, looked_at, at, js=LOOK_AT, api_visibility="private")
+    gr.on([at.change, drawn.change], **refresh)
     page.change(None, None, width, js=WIDTH, api_visibility="private")
     for name, opened in tabs.items():
         # In the browser: answers of a server may come in another order than the tabs were opened.

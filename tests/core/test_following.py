@@ -106,7 +106,7 @@ class TestLongRuns:
         follow(long, budget_s=0.0)
         seen = steps(long, budget_s=0.0)
         with following._followed[str(long.path)].lock:
-            assert steps(long, budget_s=0.01) == seen
+            assert steps(long, budget_s=600.0) == seen, "without waiting for so long"
 
 
 class TestCache:
