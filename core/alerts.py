@@ -162,8 +162,7 @@ def _fall(train: Columns, key: Key) -> str:
 
 
 def _stalled(look: _Look) -> Alert | None:
-    steps = look.series.train.known(Key("reward", look.task))[0]
-    if look.state.name != "stalled" or len(steps) < ENOUGH or look.task in look.series.frozen:
+    if look.state.name != "stalled" or look.state.steps < ENOUGH or look.task in look.series.frozen:
         return None
     if _saturated(look) or _no_signal(look):
         return None

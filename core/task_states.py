@@ -42,6 +42,7 @@ class TaskState:
         start: of the first stretch.
         best: of the best stretch.
         window: steps in a stretch.
+        steps: with a reward, that it is judged by.
         settled: whether its rewards have the weights that they end with.
     """
 
@@ -50,6 +51,7 @@ class TaskState:
     start: float | None = None
     best: float | None = None
     window: int = 0
+    steps: int = 0
     settled: bool = True
 
 
@@ -62,12 +64,12 @@ def task_state(rewards: NDArray[np.floating], top: float | None = None) -> TaskS
     """
     count = len(rewards)
     if count < FEWEST:
-        return TaskState("early")
+        return TaskState("early", steps=count)
     values = rewards.astype(np.float64)
     window = int(np.clip(count // 4, *SHORT))
     now, start, best = float(values[-window:].mean()), float(values[:window].mean()), _best(values, window)
     error = noise(values[-4 * window :]) * np.sqrt(2 / window)
-    return TaskState(_name(values, window, error, top), now, start, best, window)
+    return TaskState(_name(values, window, error, top), now, start, best, window, count)
 
 
 @dataclass(frozen=True)
@@ -143,8 +145,8 @@ def _name(values: Floats, window: int, error: float, top: float | None) -> Name:
     least = RISE * max(error, noise(values) * float(np.sqrt(2 / window)))  # what a gain is told from
     if now - start > least + ROUNDING * abs(now):
         return "converged"
-    room = 0.0 if top is None else top - start
-    return "stalled" if len(values) >= ENOUGH or least <= WORTH * room else "early"
+    told = len(values) >= ENOUGH or (top is not None and least <= WORTH * (top - start))
+    return "stalled" if told else "early"
 
 
 def _change(values: Floats, width: int) -> float:

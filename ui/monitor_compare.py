@@ -7,7 +7,7 @@ from html import escape
 
 from core.columns import Key
 from core.downsampling import smoothed
-from core.extension import with_added_steps
+from core.extension import extended_steps, with_added_steps
 from core.following import follow
 from core.run_comparison import Final, differing, finals, scored_unlike
 from core.run_list import run_lines
@@ -33,10 +33,11 @@ def compared(found: Known, look: Look) -> list[RunFolder]:
 
 
 def compare_token(found: Known, look: Look) -> str:
-    """Changes with any record of any of the runs, as far as they have been read."""
-    series = [follow(run, BUDGET_S) for run in compared(found, look)]
+    """Changes with any record of any of the runs, as far as they have been read, and with steps that are added."""
+    runs = compared(found, look)
+    series = [follow(run, BUDGET_S) for run in runs]
     rows = [(one.train.length, one.held_out.length) for one in series]
-    return f"{found.figures_token} {look.others} {rows} {len(all_runs())}"
+    return f"{found.figures_token} {look.others} {rows} {[extended_steps(run) for run in runs]} {len(all_runs())}"
 
 
 def compare_html(found: Known, look: Look) -> str:

@@ -39,13 +39,13 @@ from ui.plots import Figure, plot
 from ui.texts import t
 
 TABS = ("overview", "parts", "signal", "training", "completions", "compare", "log")
-# Run, tab and width become known within one moment: what is looked at is asked for once, by all three.
+# What is looked at is asked for once tab and width are known, and once for all three.
 LOOK_AT = """(run, tab, width) => {
     const url = new URL(window.location);
     if (run) url.searchParams.set("run", run);
     if (tab) url.searchParams.set("tab", tab);
     window.history.replaceState(null, "", url);
-    return `${run} ${tab} ${width}`;
+    return tab && width ? `${run} ${tab} ${width}` : {__type__: "update"};
 }"""
 PUT_OTHERS_INTO_URL = """(others) => {
     const url = new URL(window.location);

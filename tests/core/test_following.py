@@ -1,5 +1,7 @@
 """A run is followed by what its file has grown by; nothing is lost where it is replaced, torn, or long."""
 
+from unittest.mock import Mock
+
 import pytest
 from toy_runs import append, lines, record
 
@@ -102,11 +104,17 @@ class TestLongRuns:
         append(run, one(1), one(2))
         assert steps(run) == [1, 2]
 
-    def test_who_finds_another_reading_sees_what_was_read_last(self, long):
-        follow(long, budget_s=0.0)
-        seen = steps(long, budget_s=0.0)
-        with following._followed[str(long.path)].lock:
-            assert steps(long, budget_s=600.0) == seen, "without waiting for so long"
+    @pytest.mark.parametrize(("seen", "waits_s"), [([], 9.0), ([1, 2], following.WAIT_S)])
+    def test_who_finds_another_reading_sees_what_was_read_last_and_hardly_waits_where_that_is_something(
+        self, run, monkeypatch, seen, waits_s
+    ):
+        append(run, *map(one, seen))
+        follow(run)
+        append(run, one(3))
+        reading = Mock(**{"acquire.return_value": False})
+        monkeypatch.setattr(following._followed[str(run.path)], "lock", reading)
+        assert steps(run, budget_s=9.0) == seen
+        reading.acquire.assert_called_once_with(timeout=waits_s)
 
 
 class TestCache:

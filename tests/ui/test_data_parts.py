@@ -27,8 +27,8 @@ def test_one_that_is_cut_says_of_how_much_it_is_the_beginning():
     ("tasks", "note"),
     [
         pytest.param(SHOWN_TASKS, "", id="all at once"),
-        pytest.param(40, "12 of 40 tasks are shown; 28 more", id="the others folded"),
-        pytest.param(400, "60 of 400 tasks are here.", id="more than a page holds"),
+        pytest.param(40, "Tasks shown: 12 of 40; 28 more", id="the others folded"),
+        pytest.param(400, "Tasks shown here: 60 of 400.", id="more than a page holds"),
     ],
 )
 def test_no_task_is_left_out_without_a_word(tasks, note):

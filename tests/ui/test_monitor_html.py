@@ -331,8 +331,16 @@ def test_tasks_that_compared_runs_do_not_score_alike_are_said():
 def test_steps_that_were_added_to_a_compared_run_are_among_what_differs():
     for name in ("a", "b"):
         run = made([record(1, {"math": 0.5})], name=name)
+    compare = [part.name for part in PARTS].index("compare") + 1  # the list of runs is the first
+
+    def shown(seen):
+        found = show("any", seen, "a", "compare", Look(), 1280, "yes", "b")
+        return found[compare], found[-1]
+
+    html, seen = shown(None)
+    assert "max_steps" not in html
     run.extension_path.write_text(json.dumps({"max_steps": 77, "at": 1}))
-    html = compare_html(known("a"), Look(others=("b",)))
+    html, _ = shown(seen)
     assert "<code>grpo.max_steps</code>" in html
     assert ">77</td>" in html
 

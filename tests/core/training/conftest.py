@@ -33,8 +33,17 @@ def folders(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def workers(request, monkeypatch):
     """Workers are forked from a process that is warm; a test marked `by_command` starts them as the app does."""
+    forked = []
+
+    def spawn(run):
+        forked.append(warm_workers.spawn(run))
+        return forked[-1]
+
     if request.node.get_closest_marker("by_command") is None:
-        monkeypatch.setattr("core.launch._spawn", warm_workers.spawn)
+        monkeypatch.setattr("core.launch._spawn", spawn)
+    yield
+    for process in forked:
+        process.end()
 
 
 @pytest.fixture

@@ -159,6 +159,7 @@ class TestEndings:
         assert "remove the checkpoints, and the run begins anew" in run.exit().message
         assert steps(run) == list(range(1, 7)), "nothing of it is lost"
 
+    @pytest.mark.by_command  # whatever the seed of hashes
     def test_a_run_killed_before_its_first_checkpoint_is_the_unbroken_one_again(self, start):
         whole, process = start(max_steps=4, save_steps=100)
         assert process.wait(timeout=120) == 0, whole.log_path.read_text()
