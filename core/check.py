@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 10_000
 TRUST = "SIGNALBOX_TRUST_REMOTE_CODE"
+HIGHEST_RATE = 1e-2  # above which a learning rate is thought to be a slip; thirty times what is usual for LoRA
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def check(spec: RunSpec, try_rows: bool = True) -> Report:
         problems += check_options(part, given)
     sound = not any(problem.where.startswith("grpo") for problem in problems)
     if sound:
-        problems += [*_check_batch(spec), *_check_steps(spec)]
+        problems += [*_check_batch(spec), *_check_steps(spec), *_check_rate(spec)]
         problems += check_reporting(spec.grpo.get("report_to"))
         problems += [*_check_task_tokens(spec), *_check_resample(spec), *_check_schedules(spec)]
     problems += _check_switches(spec.normalisation)
@@ -202,6 +203,14 @@ def _check_steps(spec: RunSpec) -> list[Problem]:
     return problems
 
 
+def _check_rate(spec: RunSpec) -> list[Problem]:
+    rate = grpo_settings(spec.grpo)["learning_rate"]
+    if rate <= HIGHEST_RATE:
+        return []
+    what = f"{rate:g} moves the adapter so far at each step that the model most likely falls apart."
+    return [Problem("grpo.learning_rate", what, "1e-5 to 3e-4 is usual for LoRA.", "warning")]
+
+
 def _check_held_out(spec: RunSpec, data: Data) -> list[Problem]:
     if not len(data.held_out):
         mend = "Set data.held_out.rows_per_task, or data.held_out.path."
@@ -211,6 +220,11 @@ def _check_held_out(spec: RunSpec, data: Data) -> list[Problem]:
         Problem("data.held_out", f"task {task!r} has no held-out rows.", "Add some.", "warning")
         for task in trained
         if task not in held
+    ]
+    problems += [
+        Problem("data.held_out", f"task {task!r} has one held-out row: how it fares is chance.", "Add some.", "warning")
+        for task, rows in held.items()
+        if rows == 1
     ]
     unknown = [task for task in held if task not in trained]
     return problems + [

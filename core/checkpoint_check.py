@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -15,17 +16,23 @@ from safetensors import SafetensorError, safe_open
 from core.mixture import FILE as MIXTURE
 from core.mixture import is_state
 
-WEIGHTS = "adapter_model.safetensors"
+WEIGHTS, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
 ARCHIVES = ("optimizer.pt", "scheduler.pt", "rng_state.pth")  # torch saves zip files, whose end says what is in
-DOCUMENTS = ("adapter_config.json", "trainer_state.json", MIXTURE)
+DOCUMENTS = (ADAPTER_CONFIG, "trainer_state.json", MIXTURE)
 
 
 def damage(checkpoint: Path) -> str:
     """What is wrong with a checkpoint, with the file's name; empty where nothing is seen to be."""
-    for name in (WEIGHTS, *ARCHIVES, *DOCUMENTS):
-        if fault := _fault(checkpoint / name):
-            return f"{name} {fault}"
-    return ""
+    return _first_fault(checkpoint, (WEIGHTS, *ARCHIVES, *DOCUMENTS))
+
+
+def adapter_damage(folder: Path) -> str:
+    """The same of an adapter, in whatever folder: its weights and its configuration."""
+    return _first_fault(folder, (WEIGHTS, ADAPTER_CONFIG))
+
+
+def _first_fault(folder: Path, names: Iterable[str]) -> str:
+    return next((f"{name} {fault}" for name in names if (fault := _fault(folder / name))), "")
 
 
 def _fault(path: Path) -> str:

@@ -18,10 +18,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from core.checkpoint_check import ADAPTER_CONFIG
 from core.child import run_child
 from core.errors import Cancelled, Problem, UserError
 from core.model_card import CARD, base_model, write_card
-from core.run_adapters import ADAPTER_CONFIG, BEST, FOR_RESUMING, RESULT, STEP, RunAdapter
+from core.run_adapters import BEST, FOR_RESUMING, RESULT, STEP, RunAdapter
 from core.runs import RunFolder, runs_root
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from core.checkpoint_check import ADAPTER_CONFIG, adapter_damage
 from core.errors import Problem, UserError, did_you_mean
 from core.options import grpo_settings
 from core.runs import RunFolder, checkpoint_step, numbered, state, write_atomically
 from core.sampling import ModelChoice
 
-ADAPTER_CONFIG = "adapter_config.json"
 STEP = "step.json"  # beside a result: after how many training steps it was saved
 RESULT = "adapter"
 BEST = "best"
@@ -92,7 +92,7 @@ def find_adapter(run: RunFolder, name: str = "") -> RunAdapter:
     """An adapter by its name; without one the newest.
 
     Raises:
-        UserError: there is none, or none of that name.
+        UserError: there is none, or none of that name, or a file of it is damaged.
     """
     found = run_adapters(run)
     if not found:
@@ -101,6 +101,9 @@ def find_adapter(run: RunFolder, name: str = "") -> RunAdapter:
     if one is None:
         mend = did_you_mean(name, [adapter.name for adapter in found])
         raise UserError(Problem(run.id, f"there is no adapter {name!r} (any more).", mend))
+    if fault := adapter_damage(one.path):
+        mend = "Put the file back from a copy, or take another adapter of the run."
+        raise UserError(Problem(f"{run.id}, {one.name}", f"the adapter's {fault}.", mend))
     return one
 
 

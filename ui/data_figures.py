@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import plotly.graph_objects as go
 
 from ui.figures import shortened
+from ui.plots import MODEBAR
 from ui.texts import t
 from ui.theme import task_colours
 
@@ -30,6 +31,7 @@ def balance_chart(counts: Mapping[str, int], mix: Mapping[str, float]) -> go.Fig
         figure.add_trace(_key(what, faint))
     figure.update_layout(
         title={"text": t("mix.title"), "font": {"size": 14}, "x": 0, "xref": "container", "xanchor": "left", "y": 0.97},
+        modebar=MODEBAR,
         barmode="group",
         bargap=0.35,
         height=max(230, 132 + 44 * len(tasks)),

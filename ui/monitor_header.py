@@ -11,6 +11,7 @@ from core import progress
 from core.alerts import Alert
 from core.columns import Key
 from core.errors import UserError
+from core.extension import extended_steps
 from core.options import grpo_settings
 from core.run_list import RunLine
 from core.runs import State
@@ -98,7 +99,7 @@ def status_html(found: Known) -> str:
     if last is None:
         parts.append(f"<span>{escape(t('watch.loading'))}</span>" if found.state == "running" else "")
     else:
-        done, steps = int(last["step"]), int(last["steps"])
+        done, steps = int(last["step"]), max(int(last["steps"]), extended_steps(found.run) or 0)
         parts.append(
             f'<progress max="{steps}" value="{done}" aria-label="{escape(t("watch.progress_label"))}"></progress>'
         )
@@ -143,6 +144,8 @@ def _ending(found: Known) -> str:
     """How it ended, its result, and which parts of a step go TRL's slower way."""
     end = found.run.exit() if found.state not in ("running", "queued") else None
     lines = [end.message] if end else []
+    if end and found.series.step and not found.run.whole_checkpoints():
+        lines.append(t("watch.no_checkpoint"))
     if end and found.run.adapter.exists():
         lines.append(t("watch.adapter", path=found.run.adapter))
     lines += engine_lines(found)
@@ -166,7 +169,10 @@ def _why_nothing(found: Known) -> str:
     """Why a run has no records, in a word."""
     if found.series.read < 1:
         return "reading"
-    return found.state if found.state in ("created", "queued", "running") else "ended"
+    if found.state in ("created", "queued", "running"):
+        return found.state
+    end = found.run.exit()
+    return "missing" if end and end.step else "ended"
 
 
 def tools_token(found: Known, look: Look) -> str:

@@ -115,6 +115,14 @@ FOLLOW_PLOTS = """() => {
 }"""
 
 
+# Where nothing hovers, as on a phone, plotly's buttons stay over the figure's title: those that are left do what a drag
+# cannot.
+MODEBAR = {
+    "remove": ["zoom", "pan", "select", "lasso", "zoomIn", "zoomOut", "autoScale"],
+    "bgcolor": "rgba(0,0,0,0)",
+}
+
+
 def plot(figure: Figure | None) -> PlotData | None:
     """A figure as gradio sends it."""
     return None if figure is None else PlotData(type="plotly", plot=orjson.dumps(figure).decode())
@@ -274,6 +282,7 @@ def _layout(title: str, height: int, bottom: int, frame: Frame, legend: bool) ->
             "traceorder": "normal",
         },
         "showlegend": legend,
+        "modebar": MODEBAR,
         "uirevision": frame.revision,
         "hovermode": "closest",
         "annotations": [],

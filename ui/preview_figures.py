@@ -11,6 +11,7 @@ from plotly.subplots import make_subplots
 
 from core.preview_report import RewardReport, TaskReport
 from ui.figures import NEUTRAL, shortened
+from ui.plots import MODEBAR
 from ui.texts import t
 
 PATTERNS = ("", "/", ".", "x", "-", "|", "+", "\\")  # a reward is told by its pattern, a task by its colour
@@ -126,6 +127,7 @@ def _histogram(reward: RewardReport, task: str, colour: str, ends: tuple[float, 
 def _laid_out(figure: go.Figure, height: int, title: str, bottom: int) -> go.Figure:
     figure.update_layout(
         title={"text": title, "font": {"size": 14}, "x": 0, "xref": "container", "xanchor": "left", "pad": {"l": 10}},
+        modebar=MODEBAR,
         barmode="stack",
         height=height,
         margin={"l": 60, "r": 12, "t": 56, "b": bottom},

@@ -615,6 +615,8 @@ ENGLISH = {
     "nothing.running": "No step yet: the model is being loaded, and held-out rows are scored before the first step. "
     "Log and settings shows what the worker prints.",
     "nothing.ended": "It ended before its first record. Log and settings shows what the worker printed.",
+    "nothing.missing": "It has done steps, but metrics.jsonl, where they are recorded, is missing or empty. "
+    "Put it back from a copy.",
     "nothing.reading": "Its metrics are being read.",
     "watch.step": "step {step} of {steps}",
     "watch.left": "{time} left",
@@ -622,6 +624,7 @@ ENGLISH = {
     "watch.reading": "reading its metrics: {share}",
     "watch.progress_label": "steps done",
     "watch.stopping_now": "stopping after this step",
+    "watch.no_checkpoint": "There is no checkpoint: resumed, it begins anew.",
     "watch.adapter": "Adapter: {path}",
     "watch.sampling": "Completions are sampled by TRL's own, slower way: {reason}.",
     "watch.training": "The training pass is TRL's own, slower one: {reason}.",
@@ -844,6 +847,7 @@ ENGLISH = {
     "eval.left_out": "{side}, {task}: {errors:answer|answers} could not be scored, to {none} no reward applies. "
     "{reason}",
     "eval.most_changed": "Rows that changed most",
+    "eval.mean_of": "mean of {count:answer|answers}: {mean}",
     "eval.how": "How these figures are made",
     "eval.how_text": "An answer passes when its total reaches the threshold: the highest total that its rewards allow, "
     "unless you write another. pass@k is the chance that one of k answers passes (Chen et al. 2021, unbiased). Rates "

@@ -38,6 +38,7 @@ from ui.texts import t
 from ui.try_state import Known, Look, adapter_label, colours, run_of
 
 MOST_CHANGED = 8
+MOST_ANSWERS = 4  # of a side that a row shows
 
 
 class Form:
@@ -251,7 +252,7 @@ def _left_out(results: Sequence[TaskResult]) -> str:
 
 
 def _changed(found: Evaluation, shade: dict[str, str]) -> str:
-    """The rows whose mean reward changed most, with an answer of each side."""
+    """The rows whose mean reward changed most, with the first answers of each side."""
     rows = [(abs(change), n, row) for n, row in enumerate(found.rows) if (change := _mean_change(row))]
     most = [row for _, _, row in sorted(rows, key=lambda one: (-one[0], one[1]))[:MOST_CHANGED]]
     if not most:
@@ -265,12 +266,16 @@ def _mean_change(row: Row) -> float | None:
     return sum(adapter) / len(adapter) - sum(base) / len(base) if base and adapter else None
 
 
+def _mean_of(totals: Sequence[float]) -> str:
+    return t("eval.mean_of", count=len(totals), mean=number(sum(totals) / len(totals)))
+
+
 def _card(row: Row, colour: str, place: str) -> str:
     names: dict[Side, str] = {"base": t("try.base"), "adapter": t("try.with_adapter")}
     sides = "".join(
-        f'<div class="sb-side {side}"><p class="sb-note">{escape(names[side])}: '
-        f"{number(sum(row.side(side).scored) / len(row.side(side).scored))}</p>"
-        f"{fold(row.side(side).completions[0], f'{place} {side}')}</div>"
+        f'<div class="sb-side {side}"><p class="sb-note">{escape(names[side])}, {_mean_of(row.side(side).scored)}</p>'
+        + "".join(fold(text, f"{place} {side} {n}") for n, text in enumerate(row.side(side).completions[:MOST_ANSWERS]))
+        + "</div>"
         for side in SIDES
     )
     change = number(_mean_change(row), sign=True)

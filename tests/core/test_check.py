@@ -88,6 +88,8 @@ def test_a_run_that_fits_has_no_problems_and_its_data(report):
         # data
         ({"data": {"path": "gone.jsonl"}}, "error: gone.jsonl: there is no such file or folder."),
         ({"data": {"held_out": {"rows_per_task": 0}}}, "warning: data.held_out: no rows are held out"),
+        ({"data": {"held_out": {"rows_per_task": 1}}}, "warning: data.held_out: task 'math' has one held-out row"),
+        ({"grpo": {"learning_rate": 100}}, "warning: grpo.learning_rate: 100 moves the adapter so far at each step"),
         (
             {"data": {"held_out": {"rows_per_task": 0}}, "convergence": {"patience": 2}},
             "error: convergence.patience: no rows are held out: there are no evaluations.",

@@ -65,6 +65,16 @@ def test_one_that_is_gone_is_named_with_those_that_are_there(run):
         find_adapter(run, "checkpoint-1")
 
 
+@pytest.mark.parametrize(("file", "fault"), [("adapter_model.safetensors", "is missing"), ("", "cannot be read")])
+def test_one_with_a_damaged_file_is_no_adapter_to_load_or_export(run, file, fault):
+    if file:
+        (run.adapter / file).unlink()
+    else:
+        (run.adapter / "adapter_model.safetensors").write_bytes(b"{")
+    with pytest.raises(UserError, match=f"the adapter's adapter_model.safetensors {fault}"):
+        find_adapter(run, "adapter")
+
+
 def test_a_run_without_an_adapter_says_what_to_do(new):
     assert "has not been started" in no_adapter(new).mend
     record_worker(new, os.getpid())

@@ -10,7 +10,7 @@ from toy_runs import append, make_run, record, reward_entry, scored_batch, spec_
 
 from core.completions import Wanted
 from core.run_list import run_lines
-from core.runs import record_worker, runs_root
+from core.runs import CHECKPOINT_COMPLETE, Exit, record_worker, runs_root, write_exit
 from core.training.recorder import Recorder
 from ui.monitor_compare import MOST_RUNS, compare_figure, compare_html, compared
 from ui.monitor_completions import changed, completions_html
@@ -73,6 +73,23 @@ class TestStatus:
         later = known("one")
         assert said not in tools_html(later, Look())
         assert tools_token(later, Look()) != tools_token(found, Look())
+
+    def test_metrics_that_are_gone_are_told_apart_from_a_run_that_did_nothing(self):
+        run = made([], None)
+        write_exit(run, Exit("finished", "All 12 steps done.", 12))
+        assert "metrics.jsonl, where they are recorded, is missing" in tools_html(known("one"), Look())
+
+    def test_steps_that_were_added_are_told_before_they_begin(self):
+        run = made([record(4, {"math": 0.5}, steps=4)])
+        run.extension_path.write_text(json.dumps({"max_steps": 9, "at": 4}))
+        assert "step 4 of 9" in status_html(known("one"))
+
+    def test_a_run_that_would_begin_anew_says_so(self):
+        run = made([record(4, {"math": 0.5}, steps=9)], "lost")
+        assert "There is no checkpoint: resumed, it begins anew." in status_html(known("one"))
+        (run.checkpoints / "checkpoint-4").mkdir(parents=True)
+        (run.checkpoints / "checkpoint-4" / CHECKPOINT_COMPLETE).touch()
+        assert "There is no checkpoint" not in status_html(known("one"))
 
     def test_a_run_that_is_loading_says_so(self):
         record_worker(made([], None), os.getpid())
