@@ -13,6 +13,7 @@ from core.columns import Key
 from core.errors import UserError
 from core.extension import extended_steps
 from core.options import grpo_settings
+from core.run_actions import actions
 from core.run_list import RunLine
 from core.runs import State
 from core.series import Series
@@ -144,7 +145,7 @@ def _ending(found: Known) -> str:
     """How it ended, its result, and which parts of a step go TRL's slower way."""
     end = found.run.exit() if found.state not in ("running", "queued") else None
     lines = [end.message] if end else []
-    if end and found.series.step and not found.run.whole_checkpoints():
+    if end and found.series.step and "resume" in actions(found.run) and not found.run.whole_checkpoints():
         lines.append(t("watch.no_checkpoint"))
     if end and found.run.adapter.exists():
         lines.append(t("watch.adapter", path=found.run.adapter))
