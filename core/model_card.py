@@ -33,6 +33,7 @@ from core.weight_schedules import Gate, Linear
 CARD = "README.md"
 CURVES = "curves.png"
 SPEC = "spec.yaml"
+LONGEST_VALUE = 60  # characters of a reward's parameter
 SHOWN = (
     "learning_rate",
     "max_steps",
@@ -281,9 +282,18 @@ def _weight(route: Route) -> str:
 
 
 def _route(route: Route) -> str:
-    given = ", ".join(f"{name}={value!r:.60}" for name, value in route.params.items())
+    given = ", ".join(f"{name}={_value(value)}" for name, value in route.params.items())
     label = f"{route.key}: " if route.label else ""
     return f"{label}`{route.name}({given})`"
+
+
+def _value(value: Any) -> str:
+    """A parameter in a line; code and other long texts are in the spec that lies beside the card."""
+    text = repr(value)
+    if len(text) <= LONGEST_VALUE:
+        return text
+    lines = len(value.splitlines()) if isinstance(value, str) else 1
+    return f"({lines} lines, see {SPEC})" if lines > 1 else f"{text[:LONGEST_VALUE]}…"
 
 
 def _data(data: DataSpec) -> str:

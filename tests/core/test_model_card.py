@@ -3,14 +3,15 @@
 import os
 import struct
 
+import pytest
 import yaml
 from toys import spec_document, tagged_rows, write_rows
 
 from core.curve_image import write_curves
 from core.evaluation import Evaluation, EvaluationSettings, Row, SideAnswers, write_evaluation
-from core.model_card import base_model, model_card, public_spec, write_card
+from core.model_card import _value, base_model, model_card, public_spec, write_card
 from core.options import check_options
-from core.run_adapters import find_adapter
+from core.run_adapters import RESULT, RunAdapter, find_adapter
 from core.runs import create_run
 from core.spec import parse_spec
 
@@ -73,9 +74,7 @@ def test_marks_in_names_do_not_break_the_table(model, tmp_path):
     document = spec_document(model, rows)
     document["rewards"]["a|b"] = document["rewards"].pop("short")
     run = create_run(parse_spec(document, "toy"), tmp_path / "odd")
-    (run.adapter).mkdir()
-    (run.adapter / "adapter_config.json").write_text("{}")
-    assert "| a\\|b | `length(" in model_card(find_adapter(run))
+    assert "| a\\|b | `length(" in model_card(RunAdapter(run, RESULT, run.adapter, 6))
 
 
 def test_names_of_tasks_are_text_and_weights_say_how_they_come_about(model, tmp_path):
@@ -86,9 +85,7 @@ def test_names_of_tasks_are_text_and_weights_say_how_they_come_about(model, tmp_
     document["rewards"] = {"<b>x</b> & `y`": [*document["rewards"]["short"], *more], "default": [{"name": "number"}]}
     document["mixing"] = {"adapt": "worst"}
     run = create_run(parse_spec(document, "toy"), tmp_path / "odd")
-    run.adapter.mkdir()
-    (run.adapter / "adapter_config.json").write_text("{}")
-    card = model_card(find_adapter(run))
+    card = model_card(RunAdapter(run, RESULT, run.adapter, 6))
     assert "| &lt;b&gt;x&lt;/b&gt; &amp; &#96;y&#96; | `length(" in card
     assert "| `number()` | 0, 2 once `length` reaches 0.8 |" in card
     assert "| `repetition()` | 0.5 to 1 from step 5 to 9 |" in card
@@ -129,3 +126,18 @@ def test_what_may_be_secret_and_places_of_this_machine_are_in_no_spec_for_others
 def test_no_token_for_the_hub_is_taken_into_a_run():
     (problem,) = check_options("grpo", {"hub_token": "hf_Secret"})
     assert "no token is kept" in problem.mend
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("short", "'short'"),
+        (
+            "def score(completion, row):\n    text = completion.lower()\n    return len(text)",
+            "(3 lines, see spec.yaml)",
+        ),
+        (list(range(40)), "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 1…"),
+    ],
+)
+def test_a_parameter_is_told_in_a_line(value, said):
+    assert _value(value) == said
