@@ -352,7 +352,7 @@ class TestTrying:
         page.locator("[data-task=sum][data-key=length] input[type=number]").fill("-4")
         page.locator("#compare > button").click()
         comparison = page.locator("#preview-comparison")
-        expect(comparison).to_contain_text("completions change")
+        expect(comparison).to_contain_text("Completions that change")
         expect(comparison.locator("tbody tr").first).to_contain_text("sum")
         assert comparison.locator("tbody tr").first.locator("td").first.inner_text() != "0 of 6"
 
@@ -374,10 +374,10 @@ class TestTrying:
         page.get_by_role("option", name="saved table: first").click()
         page.locator("#compare-now").click()
         comparison = page.locator("#preview-comparison")
-        expect(comparison).to_contain_text("completions change")
+        expect(comparison).to_contain_text("Completions that change")
         page.reload()
         page.locator("#compare > button").click()
-        expect(comparison).to_contain_text("completions change")
+        expect(comparison).to_contain_text("Completions that change")
 
     def test_probes_flag_a_reward_that_can_be_gamed_in_red_with_its_name(self, open_page, draft, samples):
         gamed = [{"name": "length", "params": {"unit": "characters", "maximum": 500}}]
