@@ -118,7 +118,7 @@ FOLLOW_PLOTS = """() => {
 # Where nothing hovers, as on a phone, plotly's buttons stay over the figure's title: those that are left do what a drag
 # cannot.
 MODEBAR = {
-    "remove": ["zoom", "pan", "select", "lasso", "zoomIn", "zoomOut", "autoScale"],
+    "remove": ["zoom", "pan", "select", "lasso", "zoomIn", "zoomOut", "autoscale"],
     "bgcolor": "rgba(0,0,0,0)",
 }
 
