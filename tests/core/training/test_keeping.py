@@ -6,7 +6,7 @@ from toys import bare_spec, make_model, spec_document, steps, tagged_rows, write
 
 from core.extension import extend
 from core.launch import launch
-from core.run_adapters import BEST, find_adapter, run_adapters
+from core.run_adapters import BEST, run_adapters
 from core.runs import CHECKPOINT_COMPLETE, create_run, state
 from core.spec import parse_spec
 from core.training.keeping import Keeper, rewind_best
@@ -54,13 +54,19 @@ def kept(run):
     return [int(folder.name.removeprefix("step-")) for folder in sorted(run.best.iterdir(), reverse=True)]
 
 
+def best_of(run):
+    """The adapter of the best evaluation as it is listed; its one file is no adapter to load."""
+    (found,) = [adapter for adapter in run_adapters(run) if adapter.name == BEST]
+    return found
+
+
 class TestKeeper:
     def test_only_an_evaluation_that_is_better_than_all_before_is_kept(self, run, keeper):
         for step, reward in [(0, 0.1), (1, 0.5), (2, 0.4), (3, 0.5), (4, 0.6)]:
             evaluate(run, keeper(), step, reward)
             checkpoint(run, step)
-        assert find_adapter(run, BEST).step == 4
-        assert (find_adapter(run, BEST).path / "adapter_config.json").read_text() == "4"
+        assert best_of(run).step == 4
+        assert (best_of(run).path / "adapter_config.json").read_text() == "4"
         assert kept(run) == [4, 1], "until a checkpoint stands behind it, a resume may need the one before"
         evaluate(run, keeper(), 5, 0.7)
         assert kept(run) == [5, 4]
@@ -74,9 +80,9 @@ class TestKeeper:
         run.completions.mkdir()
         rewind(run, 2)
         rewind_best(run, 2)
-        assert find_adapter(run, BEST).step == 2
+        assert best_of(run).step == 2
         evaluate(run, keeper(), 3, 0.4)
-        assert find_adapter(run, BEST).step == 2
+        assert best_of(run).step == 2
 
     def test_an_evaluation_that_is_made_again_takes_the_place_of_the_first(self, run, keeper):
         for _ in range(2):
@@ -107,7 +113,7 @@ class TestKeeper:
         for step in range(4):
             append(run, record(step, {"a": 0.1 * step, "b": None}, split="held_out"))
             assert keeper.evaluated(Saved(step), Saved(step)) == ""
-        assert find_adapter(run, BEST).step == 3
+        assert best_of(run).step == 3
         append(run, *[record(step, {"a": 1.0, "b": None}) for step in range(1, 30)])
         assert keeper.rested(set()) == ({"a"}, "every task has converged")
 
@@ -117,8 +123,8 @@ class TestKeeper:
         Saved("checkpoint").save_pretrained(run.checkpoints / "checkpoint-2")
         (run.checkpoints / "checkpoint-2" / "optimizer.pt").write_text("large")
         keeper().recover(run.checkpoints / "checkpoint-2")
-        assert find_adapter(run, BEST).step == 2
-        assert [path.name for path in find_adapter(run, BEST).path.iterdir()] == ["adapter_config.json"]
+        assert best_of(run).step == 2
+        assert [path.name for path in best_of(run).path.iterdir()] == ["adapter_config.json"]
 
     def test_nothing_is_frozen_unless_it_is_asked_for(self, run, keeper):
         append(run, *[record(step, {"a": 1.0}) for step in range(1, 30)])
