@@ -216,15 +216,12 @@ def _check_held_out(spec: RunSpec, data: Data) -> list[Problem]:
         mend = "Set data.held_out.rows_per_task, or data.held_out.path."
         return [Problem("data.held_out", "no rows are held out: overfitting stays unseen.", mend, "warning")]
     trained, held = task_counts(data.train), task_counts(data.held_out)
+    few = {0: "no held-out rows", 1: "one held-out row: how it fares is chance"}
+    mend = "Raise data.held_out.rows_per_task, or add rows of it with other prompts."
     problems = [
-        Problem("data.held_out", f"task {task!r} has no held-out rows.", "Add some.", "warning")
+        Problem("data.held_out", f"task {task!r} has {few[held.get(task, 0)]}.", mend, "warning")
         for task in trained
-        if task not in held
-    ]
-    problems += [
-        Problem("data.held_out", f"task {task!r} has one held-out row: how it fares is chance.", "Add some.", "warning")
-        for task, rows in held.items()
-        if rows == 1
+        if held.get(task, 0) in few
     ]
     unknown = [task for task in held if task not in trained]
     return problems + [

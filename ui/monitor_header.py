@@ -100,7 +100,7 @@ def status_html(found: Known) -> str:
     if last is None:
         parts.append(f"<span>{escape(t('watch.loading'))}</span>" if found.state == "running" else "")
     else:
-        done, steps = int(last["step"]), max(int(last["steps"]), extended_steps(found.run) or 0)
+        done, steps = int(last["step"]), extended_steps(found.run) or int(last["steps"])
         parts.append(
             f'<progress max="{steps}" value="{done}" aria-label="{escape(t("watch.progress_label"))}"></progress>'
         )
